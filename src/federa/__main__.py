@@ -1,0 +1,5 @@
+"""``python -m federa``."""
+
+from federa.cli import main
+
+main()

@@ -1,0 +1,59 @@
+"""What the server accepts from a client: nothing is averaged that has not passed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from federa.types import ClientFailure, Upload
+
+if TYPE_CHECKING:
+    from federa.types import Tensors
+
+
+def admit(
+    arrivals: Iterable[Upload | ClientFailure], expected: Tensors, sizes: Mapping[int, int]
+) -> Iterator[Upload | ClientFailure]:
+    """Pass sound uploads on and turn the others into failures.
+
+    expected: the tensors whose names, shapes and dtypes an upload must have; sizes: the number of
+    examples that each client of the round holds.
+    """
+    answered: set[int] = set()
+    for arrival in arrivals:
+        if arrival.client in answered:
+            yield ClientFailure(arrival.client, "answered a second time in this round")
+            continue
+        answered.add(arrival.client)
+        if isinstance(arrival, ClientFailure):
+            yield arrival
+            continue
+        fault = find_fault(arrival, expected, sizes)
+        yield ClientFailure(arrival.client, fault) if fault else arrival
+
+
+def find_fault(  # noqa: PLR0911 - one return a rule
+    upload: Upload, expected: Tensors, sizes: Mapping[int, int]
+) -> str | None:
+    """Why ``upload`` cannot be used, in one line, or None."""
+    if upload.client not in sizes:
+        return "was not asked to train in this round"
+    if upload.num_examples != sizes[upload.client]:
+        return f"claims {upload.num_examples} examples, holds {sizes[upload.client]}"
+    missing = sorted(set(expected) - set(upload.params))
+    surplus = sorted(set(upload.params) - set(expected))
+    if missing or surplus:
+        first = f"lacks {missing[0]}" if missing else f"has an unknown {surplus[0]}"
+        return f"wrong names: {first} ({len(missing)} missing, {len(surplus)} unknown)"
+    for name, wanted in expected.items():
+        given = upload.params[name]
+        if given.shape != wanted.shape:
+            return f"{name} has shape {tuple(given.shape)}, expected {tuple(wanted.shape)}"
+        if given.dtype != wanted.dtype:
+            return f"{name} is {given.dtype}, expected {wanted.dtype}"
+        if not bool(given.isfinite().all()):
+            return f"{name} holds NaN or infinite values"
+    for name, given in upload.extra.items():
+        if not bool(given.isfinite().all()):
+            return f"{name} holds NaN or infinite values"
+    return None

@@ -1,0 +1,314 @@
+"""Run folders: created whole, written atomically, locked while in use, resumed exactly."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from federa.config import RunConfig, read_yaml
+from federa.errors import RunError
+from federa.files import append_line, explained, sync_folder, write_atomically
+from federa.measure import RoundRecord, read_records
+from federa.types import Layout, LowRankPair, Plan, ServerState
+from federa.version import __version__
+
+if TYPE_CHECKING:
+    from federa.types import Tensors
+
+CONFIG, ENVIRONMENT, FACTS = "config.yaml", "environment.json", "facts.json"
+SPLIT, RECORDS, SUMMARY = "split.json", "rounds.jsonl", "summary.json"
+START, LATEST, BEST = "start.safetensors", "latest.safetensors", "best.safetensors"
+PACKAGES = ("torch", "transformers", "peft", "safetensors", "numpy", "scipy", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What was found out when a run began, and is held to when it is resumed.
+
+    source: folder or hub id of the model; base_sha256: of its encoder; data_sha256: of the encoded
+    examples and their split; the parameter counts are numbers of scalars.
+    """
+
+    source: str
+    labels: tuple[str, ...]
+    base_sha256: str
+    data_sha256: str
+    num_clients: int
+    num_train_examples: int
+    num_parameters: int
+    num_trained_parameters: int
+    num_head_parameters: int
+    plan: Plan
+
+    @classmethod
+    def from_json(cls, text: str) -> RunFacts:
+        """The facts that ``to_json`` wrote."""
+        content = json.loads(text)
+        plan = content["plan"] | {"reasons": tuple(content["plan"]["reasons"])}
+        return cls(**content | {"labels": tuple(content["labels"]), "plan": Plan(**plan)})
+
+    def to_json(self) -> str:
+        """One JSON object."""
+        return json.dumps(asdict(self), indent=2)
+
+
+class RunFolder:
+    """One run on disk. The order of writes makes any moment a safe one to stop at: a round's
+    record first, then the best state, then the latest state; resuming drops records that are
+    ahead of the latest state and computes those rounds again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(
+        cls,
+        parent: Path,
+        config: RunConfig,
+        facts: RunFacts,
+        state: ServerState,
+        clients: list[list[int]],
+    ) -> RunFolder:
+        """A new folder ``parent/<name>``, with a suffix where that is taken, complete or not there.
+
+        Raises: RunError.
+        """
+        with explained(parent):
+            parent.mkdir(parents=True, exist_ok=True)
+            draft = parent / f".{config.name}.{os.getpid()}.tmp"
+            draft.mkdir()
+        try:
+            folder = cls(draft)
+            write_atomically(draft / CONFIG, config.to_yaml().encode())
+            write_atomically(
+                draft / ENVIRONMENT, json.dumps(environment(config), indent=2).encode()
+            )
+            write_atomically(draft / FACTS, facts.to_json().encode())
+            write_atomically(draft / SPLIT, json.dumps({"clients": clients}).encode())
+            write_atomically(draft / START, _pack(state.start, {}))
+            folder.save_state(state, LATEST)
+            return cls(_settle(draft, parent, config.name))
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """An existing run.
+
+        Raises: RunError if ``path`` is not a run folder.
+        """
+        for name in (CONFIG, FACTS, START, LATEST):
+            if not (path / name).is_file():
+                what = "no such folder" if not path.is_dir() else f"not a run folder (no {name})"
+                raise RunError(f"{path}: {what}")
+        return cls(path)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder against other processes inside the block.
+
+        Raises: RunError if another process holds it.
+        """
+        with explained(self.path / ".lock"), (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RunError(f"{self.path}: another process is working on this run") from error
+            yield
+
+    def config(self) -> RunConfig:
+        """The resolved configuration."""
+        return RunConfig.parse(read_yaml(self.path / CONFIG))
+
+    def facts(self) -> RunFacts:
+        """What was found out at the start.
+
+        Raises: RunError if the file is damaged.
+        """
+        try:
+            return RunFacts.from_json((self.path / FACTS).read_text(encoding="utf-8"))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise RunError(f"{self.path / FACTS}: damaged or unreadable") from error
+
+    def replace_config(self, config: RunConfig) -> None:
+        """Write a configuration that allows more rounds."""
+        write_atomically(self.path / CONFIG, config.to_yaml().encode())
+
+    def save_state(self, state: ServerState, name: str) -> None:
+        """Write ``state`` as LATEST or BEST, without its immutable start."""
+        groups = {
+            "params": state.params,
+            "base_change": state.base_change,
+            "memory": state.memory,
+        }
+        flat = {
+            f"{group}/{key}": value for group, part in groups.items() for key, value in part.items()
+        }
+        facts = {
+            "round": str(state.round),
+            "contacted": json.dumps(sorted(state.contacted)),
+            "layout": json.dumps(asdict(state.layout)),
+        }
+        write_atomically(self.path / name, _pack(flat, facts))
+
+    def load_state(self, name: str = LATEST) -> ServerState:
+        """The state in LATEST or BEST, with the start.
+
+        Raises: RunError if a file is damaged.
+        """
+        flat, facts = _unpack(self.path / name)
+        start, _ = _unpack(self.path / START)
+        groups: dict[str, Tensors] = {"params": {}, "base_change": {}, "memory": {}}
+        try:
+            for key, value in flat.items():
+                group, _, rest = key.partition("/")
+                groups[group][rest] = value
+            return ServerState(
+                round=int(facts["round"]),
+                layout=_layout(json.loads(facts["layout"])),
+                start=start,
+                contacted=frozenset(json.loads(facts["contacted"])),
+                **groups,
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            raise RunError(f"{self.path / name}: damaged or not a state") from error
+
+    def has_best(self) -> bool:
+        """Whether a best state was written."""
+        return (self.path / BEST).is_file()
+
+    def append(self, record: RoundRecord) -> None:
+        """Add one round's line."""
+        append_line(self.path / RECORDS, record.to_json())
+
+    def records(self) -> list[RoundRecord]:
+        """All records."""
+        return read_records(self.path / RECORDS)
+
+    def drop_after(self, round: int) -> list[RoundRecord]:
+        """Keep the records of finished rounds only, and return them."""
+        kept = [record for record in self.records() if record.round <= round]
+        text = "".join(record.to_json() + "\n" for record in kept)
+        write_atomically(self.path / RECORDS, text.encode())
+        return kept
+
+    def save_summary(self, summary: dict[str, Any]) -> None:
+        """Write the final scores and totals."""
+        write_atomically(self.path / SUMMARY, json.dumps(summary, indent=2).encode())
+
+
+def _settle(draft: Path, parent: Path, name: str) -> Path:
+    with explained(parent):
+        number = 1
+        while True:
+            path = parent / (name if number == 1 else f"{name}-{number}")
+            number += 1
+            if path.exists():
+                continue
+            try:
+                draft.rename(path)
+            except FileExistsError:  # another process was quicker
+                continue
+            except OSError as error:
+                if path.exists():
+                    continue
+                raise error
+            sync_folder(parent)
+            return path
+
+
+def _pack(tensors: Tensors, facts: dict[str, str]) -> bytes:
+    from safetensors.torch import save
+
+    return bytes(
+        save({name: value.contiguous() for name, value in tensors.items()}, metadata=facts)
+    )
+
+
+def _unpack(path: Path) -> tuple[Tensors, dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path}: damaged or unreadable ({error})") from error
+
+
+def _layout(content: dict[str, Any]) -> Layout:
+    pairs = tuple(
+        LowRankPair(**pair | {"rows": tuple(pair["rows"]) if pair["rows"] else None})
+        for pair in content["pairs"]
+    )
+    return Layout(
+        shared=tuple(content["shared"]),
+        head=tuple(content["head"]),
+        pairs=pairs,
+        starts=tuple(content["starts"]),
+    )
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result depends on."""
+    found = {"python": platform.python_version(), "federa": __version__}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+def environment(config: RunConfig) -> dict[str, Any]:
+    """Versions, source commit, seed and hardware."""
+    import torch
+
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "versions": versions(),
+        "commit": _commit(),
+        "seed": config.seed,
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "num_cores": os.cpu_count(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "gpus": gpus,
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the source tree that is imported, where it is one."""
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

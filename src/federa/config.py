@@ -1,0 +1,321 @@
+"""The one schema behind YAML, command line and Python, and its one-line errors."""
+
+from __future__ import annotations
+
+import typing
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+
+from federa.datasets import DATASETS
+from federa.engines import ENGINES
+from federa.errors import ConfigError
+from federa.local import TrainConfig, resolve_rate
+from federa.methods import METHODS
+from federa.partition import PARTITIONERS
+from federa.registry import canonical, nearest
+from federa.rules import RULES
+from federa.tasks import TASKS
+
+REGISTRIES: dict[str, tuple[type[BaseModel], ...]] = {
+    "task": TASKS,
+    "data": DATASETS,
+    "partition": PARTITIONERS,
+    "method": METHODS,
+    "rule": RULES,
+    "engine": ENGINES,
+}
+"""The keys of a configuration whose value is a registered record, with what is registered."""
+
+
+class FederationConfig(BaseModel):
+    """Who takes part. num_clients: null takes the data's own clients; clients_per_round: null is
+    all; min_uploads: the quorum of usable updates, below which a round fails."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    num_clients: PositiveInt | None = None
+    clients_per_round: PositiveInt | None = None
+    num_rounds: PositiveInt = 10
+    min_uploads: PositiveInt = 1
+
+
+class EvaluationConfig(BaseModel):
+    """When and on what the state is scored.
+
+    every: rounds between evaluations (the last round always is one); splits: validation drives
+    the best state, test is for reporting; subset: score a seeded sample of this size during the
+    run (the end is always on everything); per_client: also client by client; validation_fraction:
+    of the training rows, where the data has no validation split.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    every: PositiveInt = 1
+    splits: Annotated[list[Literal["validation", "test"]], Field(min_length=1)] = ["validation"]
+    subset: PositiveInt | None = None
+    per_client: bool = False
+    validation_fraction: float = Field(0.1, gt=0, lt=0.5)
+
+
+def _union(key: str) -> Any:
+    """The discriminated union of a registry's records, for pydantic."""
+    registry = REGISTRIES[key]
+    if len(registry) == 1:
+        return registry[0]
+    return Annotated[Union[registry], Field(discriminator="name")]  # noqa: UP007
+
+
+if typing.TYPE_CHECKING:
+    from federa.datasets import DataSet
+    from federa.engines import Engine
+    from federa.methods import PeftMethod
+    from federa.partition import Partitioner
+    from federa.rules import AggregationRule
+    from federa.tasks import Task
+else:
+    Task, DataSet, Partitioner = _union("task"), _union("data"), _union("partition")
+    PeftMethod, AggregationRule, Engine = _union("method"), _union("rule"), _union("engine")
+
+
+class RunConfig(BaseModel):
+    """A complete run. A registered record may be given by its name alone.
+
+    Raises: ConfigError from ``parse`` and ``load``; pydantic's ValidationError from the class.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+    seed: int = Field(1, ge=0, lt=2**63)
+    model: str = Field("minilm", min_length=1, description="alias, hub id or folder")
+    task: Task = Field(TASKS[0](), validate_default=True)
+    data: DataSet
+    partition: Partitioner = Field(PARTITIONERS[0](), validate_default=True)
+    method: PeftMethod = Field(METHODS[0](), validate_default=True)
+    rule: AggregationRule = Field(RULES[0](), validate_default=True)
+    federation: FederationConfig = FederationConfig()
+    train: TrainConfig = TrainConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    engine: Engine = Field(ENGINES[0](), validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spell_out(cls, given: Any) -> Any:
+        """Expand names to records, aliases to names, and choices that follow from others."""
+        if not isinstance(given, dict):
+            raise ConfigError(f"a configuration is a mapping of keys, not {type(given).__name__}")
+        full = dict(given)
+        for key, registry in REGISTRIES.items():
+            if key in full:
+                full[key] = _named(key, full[key], registry)
+        data = full.get("data")
+        if isinstance(data, dict) and (data.get("client") or data.get("file_per_client")):
+            full.setdefault("partition", {"name": "natural"})
+        return full
+
+    @model_validator(mode="after")
+    def _agree(self) -> RunConfig:
+        """Fill in what follows from other keys, and refuse keys that contradict each other."""
+        federation, train = self.federation, self.train
+        natural = self.partition.reads == "client"
+        if federation.num_clients is None and not natural:
+            federation = federation.model_copy(update={"num_clients": 10})
+        total, sampled = federation.num_clients, federation.clients_per_round
+        if total is not None and sampled is not None and sampled > total:
+            raise ConfigError(
+                f"federation.clients_per_round: {sampled} exceeds the {total} clients there are"
+            )
+        quorum = sampled if sampled is not None else total
+        if quorum is not None and federation.min_uploads > quorum:
+            raise ConfigError(
+                f"federation.min_uploads: {federation.min_uploads} exceeds the {quorum} clients "
+                "of a round"
+            )
+        if "validation" not in self.evaluation.splits:
+            raise ConfigError(
+                "evaluation.splits: validation must be among them (it picks the best)"
+            )
+        if train.epochs is None and train.max_steps is None:
+            raise ConfigError("train.epochs: epochs and max_steps cannot both be null")
+        if train.optimizer != "sgd" and train.momentum:
+            raise ConfigError(f"train.momentum: {train.momentum} needs optimizer sgd")
+        if self.data.task != self.task.name:
+            raise ConfigError(
+                f"task: the data set {self.data.name} is for {self.data.task}, not {self.task.name}"
+            )
+        object.__setattr__(self, "federation", federation)
+        object.__setattr__(self, "train", resolve_rate(train, self.method.default_rate))
+        return self
+
+    @classmethod
+    def parse(cls, given: Any) -> RunConfig:
+        """The configuration that a mapping describes.
+
+        Raises: ConfigError naming the key, the value and what is allowed.
+        """
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            raise ConfigError(_explain(error)) from None
+
+    @classmethod
+    def load(cls, path: Path, changes: typing.Sequence[str] = ()) -> RunConfig:
+        """The configuration in a YAML file, with ``key=value`` changes made first.
+
+        Raises: ConfigError.
+        """
+        return cls.parse(apply_changes(read_yaml(path), changes))
+
+    def to_yaml(self) -> str:
+        """Every key with its resolved value."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _named(key: str, value: Any, registry: tuple[type[BaseModel], ...]) -> Any:
+    if isinstance(value, str):
+        return {"name": canonical(key, value, registry)}
+    if isinstance(value, BaseModel):
+        return value
+    if not isinstance(value, dict):
+        raise ConfigError(f"{key}: expected a name or a mapping, not {value!r}")
+    name = value.get("name")
+    if name is None:
+        if key == "data":
+            raise ConfigError(f"data.name: missing; {nearest('', names_of(registry))}")
+        name = str(registry[0].model_fields["name"].default)
+    if not isinstance(name, str):
+        raise ConfigError(f"{key}.name: expected a name, not {name!r}")
+    return {**value, "name": canonical(f"{key}.name", name, registry)}
+
+
+def names_of(registry: tuple[type[BaseModel], ...]) -> list[str]:
+    """The registered names."""
+    return [str(record.model_fields["name"].default) for record in registry]
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML that refuses a key given twice, which PyYAML would take silently."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """The mapping, keys checked."""
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, typing.Hashable) and key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is given twice", key_node.start_mark
+                )
+            if isinstance(key, typing.Hashable):
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises: ConfigError if it is missing, not UTF-8, not YAML, or not a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from error
+    found = parse_yaml(str(path), text)
+    if not isinstance(found, dict):
+        what = "empty" if found is None else f"a {type(found).__name__}"
+        raise ConfigError(f"{path}: {what}; a configuration is a mapping of keys")
+    return found
+
+
+def parse_yaml(place: str, text: str) -> Any:
+    """The value of a YAML text; ``place`` names it in the error."""
+    try:
+        return yaml.load(text, Loader=_UniqueKeys)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{place}:{mark.line + 1}" if mark else place
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(f"{where}: not valid YAML ({problem})") from None
+
+
+def apply_changes(given: dict[str, Any], changes: typing.Sequence[str]) -> dict[str, Any]:
+    """A copy of ``given`` with each ``dotted.key=value`` (value in YAML) set.
+
+    Raises: ConfigError if a change is not of that form.
+    """
+    full = dict(given)
+    for change in changes:
+        key, equals, text = change.partition("=")
+        path = [part.strip() for part in key.split(".")]
+        if not equals or not all(path):
+            raise ConfigError(f"--set {change}: expected key=value, such as seed=2")
+        place = full
+        for part in path[:-1]:
+            inner = place.get(part)
+            if isinstance(inner, str) and part in REGISTRIES:
+                inner = {"name": inner}
+            place[part] = dict(inner) if isinstance(inner, dict) else {}
+            place = place[part]
+        place[path[-1]] = parse_yaml(f"--set {key}", text)
+    return full
+
+
+def _explain(error: ValidationError) -> str:
+    """The first problem in one line: key, value, what is allowed; and how many more there are."""
+    problems = error.errors(include_url=False)
+    # a misspelt key explains a missing one, so it comes first
+    first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
+    place = [str(part) for part in first["loc"]]
+    owner, path = _owner(place)
+    key = ".".join(path) or "configuration"
+    if first["type"] == "extra_forbidden":
+        allowed = list(owner.model_fields) if owner else []
+        text = f"{key}: unknown key; {nearest(path[-1], allowed)}"
+    elif first["type"] == "missing":
+        text = f"{key}: missing"
+        if path[-1] in REGISTRIES:
+            text += f"; one of {', '.join(names_of(REGISTRIES[path[-1]]))}"
+    else:
+        text = f"{key}: {_reason(first)}, not {_short(first.get('input'))}"
+    more = len({tuple(problem["loc"][:2]) for problem in problems}) - 1
+    return text + (f" (and {more} more)" if more > 0 else "")
+
+
+def _reason(problem: Any) -> str:
+    message = str(problem["msg"])
+    message = message[0].lower() + message[1:]
+    return message.removeprefix("value error, ").replace("input should", "must")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _owner(place: list[str]) -> tuple[type[BaseModel] | None, list[str]]:
+    """The record that holds the last key of a pydantic location, and the user's own keys."""
+    path: list[str] = []
+    owner: type[BaseModel] | None = RunConfig
+    inside: type[BaseModel] | None = RunConfig
+    for part in place:
+        if len(path) == 1 and path[0] in REGISTRIES and inside is None:
+            records = dict(zip(names_of(REGISTRIES[path[0]]), REGISTRIES[path[0]], strict=True))
+            if part in records and len(records) > 1:
+                inside = records[part]  # pydantic names the chosen member of the union here
+                continue
+            inside = next(iter(records.values()))
+        if inside is None:
+            break  # below a field's own value: members of a union of types, indices
+        owner = inside
+        path.append(part)
+        annotation = inside.model_fields[part].annotation if part in inside.model_fields else None
+        inside = (
+            annotation
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel)
+            else None
+        )
+    return owner, path

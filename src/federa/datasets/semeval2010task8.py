@@ -1,0 +1,62 @@
+"""SemEval-2010 Task 8: the relation between two marked nominals, 19 labels."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from federa.datasets.interface import find_folder, read_text
+from federa.errors import DataError
+from federa.types import Corpus, Table
+
+_SENTENCE = re.compile(r'(\d+)\t"(.*)"')
+
+
+class SemEval2010Task8(BaseModel):
+    """Sentences with <e1> and <e2> markers left in the text, in the release's own files.
+
+    folder: where TRAIN_FILE.TXT and TEST_FILE_FULL.TXT lie.
+    Source: Hendrickx et al., SemEval-2010 Task 8.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    aliases: ClassVar[tuple[str, ...]] = ("semeval",)
+    summary: ClassVar[str] = "SemEval-2010 Task 8, relation classification, 19 labels"
+    task: ClassVar[str] = "text_classification"
+
+    name: Literal["semeval2010task8"] = "semeval2010task8"
+    folder: str | None = None
+
+    def load(self) -> Corpus:
+        """Train 8,000 sentences, test up to 2,717; no development split."""
+        source = "the task's page (SemEval2010_task8_all_data.zip)"
+        folder = find_folder(self.name, self.folder, source)
+        train = _read(folder / "TRAIN_FILE.TXT")
+        test = _read(folder / "TEST_FILE_FULL.TXT")
+        labels = tuple(sorted(set(train["label"]) | set(test["label"])))
+        return Corpus(train=train, test=test, labels=labels)
+
+
+def _read(path: Path) -> Table:
+    table: Table = {"id": [], "text": [], "label": []}
+    lines = read_text(path).splitlines()
+    position = 0
+    while position < len(lines):
+        if not lines[position].strip():
+            position += 1
+            continue
+        matched = _SENTENCE.fullmatch(lines[position].rstrip())
+        if not matched or position + 1 >= len(lines) or not lines[position + 1].strip():
+            raise DataError(
+                f'{path}:{position + 1}: expected number TAB "sentence" and a label below it'
+            )
+        table["id"].append(matched[1])
+        table["text"].append(matched[2])
+        table["label"].append(lines[position + 1].strip())
+        position += 2
+        if position < len(lines) and lines[position].startswith("Comment"):
+            position += 1
+    return table

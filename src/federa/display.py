@@ -1,0 +1,173 @@
+"""What a person sees of a run: a header, a line a round, a live bar on a terminal, a summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from federa.checkpoint import RunFacts
+    from federa.config import RunConfig
+    from federa.experiment import RunResult
+    from federa.measure import RoundRecord
+
+Item = TypeVar("Item")
+
+
+def human_bytes(number: float) -> str:
+    """Decimal units, three digits: 917 kB, 1.21 MB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} TB"
+
+
+def human_seconds(seconds: float) -> str:
+    """1:02:03, 2:03 or 12.3 s."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
+
+
+class RunDisplay:
+    """A ``Progress`` for terminals and logs alike; the live bar appears on a terminal only."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.folder: Path | None = None
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[text]}"),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self._rounds: TaskID | None = None
+        self._clients: TaskID | None = None
+        self._num_rounds = 0
+        self._seconds: list[float] = []
+        self._bytes = 0
+        self._main_score = ""
+
+    @contextmanager
+    def live(self, waiting: str) -> Iterator[None]:
+        """Keep the bar on the screen inside the block; ``waiting`` is shown until a run starts."""
+        self.console.print(waiting, style="dim")
+        with self._bar:
+            yield
+
+    def started(self, config: RunConfig, facts: RunFacts, folder: Path, done: int) -> None:
+        """Print what is about to run."""
+        self.folder, self._num_rounds = folder, config.federation.num_rounds
+        self._main_score = config.task.main_score
+        per_round = config.federation.clients_per_round or facts.num_clients
+        trained = f"{facts.num_trained_parameters:,} of {facts.num_parameters:,} parameters"
+        say = self.console.print
+        say(f"[bold]{config.name}[/bold]  {folder}")
+        say(f"  model   {config.model}, trains {trained} (head {facts.num_head_parameters:,})")
+        say(
+            f"  method  {config.method.name}, rule {config.rule.name}, "
+            f"learning rate {config.train.learning_rate:g}"
+        )
+        say(
+            f"  clients {facts.num_clients}, {per_round} a round, split {config.partition.name}; "
+            f"{facts.num_train_examples:,} examples, {len(facts.labels)} labels"
+        )
+        plan = facts.plan
+        say(
+            f"  plan    {plan.engine} on {plan.device}, {plan.threads} threads, "
+            f"{'; '.join(plan.reasons)}"
+        )
+        if done:
+            say(f"  resumed after round {done}")
+        self._rounds = self._bar.add_task("rounds", total=self._num_rounds, completed=done, text="")
+        self._clients = self._bar.add_task("clients", total=None, text="")
+
+    def clients(self, arrivals: Iterable[Item], round: int, total: int) -> Iterable[Item]:
+        """Move the client bar on."""
+        assert self._clients is not None
+        self._bar.reset(self._clients, total=total)
+        for arrival in arrivals:
+            self._bar.advance(self._clients)
+            yield arrival
+
+    def finished_round(self, record: RoundRecord, score: float | None) -> None:
+        """Print the round's line."""
+        self._seconds.append(record.measured_seconds["total"])
+        self._bytes += record.down.serialised_bytes + record.up.serialised_bytes
+        recent = self._seconds[-5:]
+        left = (self._num_rounds - record.round) * sum(recent) / len(recent)
+        shown = "       -" if score is None else f"{score:8.4f}"
+        loss = record.train_loss
+        self.console.print(
+            f"round {record.round:>4}/{self._num_rounds}  {self._main_score}{shown}  "
+            f"loss {loss if loss is None else format(loss, '.3f')}  "
+            f"down {human_bytes(record.down.serialised_bytes)}  "
+            f"up {human_bytes(record.up.serialised_bytes)}  "
+            f"{human_seconds(self._seconds[-1])}  left {human_seconds(left)}"
+        )
+        for failure in record.failures:
+            self.console.print(
+                f"  client {failure.client} set aside: {failure.reason}", style="yellow"
+            )
+        if self._rounds is not None:
+            text = f"total {human_bytes(self._bytes)}, {human_seconds(left)} left"
+            self._bar.update(self._rounds, completed=record.round, text=text)
+
+    def note(self, text: str) -> None:
+        """Print one line."""
+        self.console.print(f"  {text}", style="dim")
+
+
+def show_result(console: Console, result: RunResult) -> None:
+    """The final table, and what can be done next."""
+    summary = result.summary
+    table = Table(
+        title=f"{result.folder.name}: {summary['num_rounds']} rounds", title_justify="left"
+    )
+    table.add_column("state")
+    splits = list(summary["baseline"])
+    for split in splits:
+        table.add_column(f"{split} {summary['main_score']}", justify="right")
+        table.add_column("macro-F1", justify="right")
+    rows: list[tuple[str, dict[str, Any]]] = [
+        (f"{name} (round {summary[name]['round']})", summary[name]["scores"])
+        for name in ("best", "latest")
+        if name in summary
+    ]
+    for name, scores in rows:
+        cells = []
+        for split in splits:
+            cells += [
+                f"{scores[split][summary['main_score']]:.4f}",
+                f"{scores[split]['macro_f1']:.4f}",
+            ]
+        table.add_row(name, *cells)
+    guesses = []
+    for split in splits:
+        guesses += [f"{summary['baseline'][split]:.4f}", ""]
+    table.add_row("commonest label", *guesses, style="dim")
+    console.print(table)
+    down, up = (summary["bytes"][way]["serialised_bytes"] for way in ("down", "up"))
+    console.print(
+        f"traffic {human_bytes(down)} down, {human_bytes(up)} up, all clients; rounds took "
+        f"{human_seconds(summary['measured_seconds'])}; clients set aside {summary['num_failures']}"
+    )
+    console.print(f"run folder   {result.folder}")
+    for path in result.exports:
+        console.print(f"exported to  {path}")
+    console.print(
+        f'try          echo "The lift is stuck again." | federa predict {result.folder} -'
+    )

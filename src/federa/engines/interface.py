@@ -1,0 +1,44 @@
+"""What every engine is: a record that opens a session, which trains cohorts and scores states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+if TYPE_CHECKING:
+    from federa.local import LocalSetup
+    from federa.types import ClientFailure, Download, Layout, ServerState, Upload
+
+
+class Session(Protocol):
+    """An open engine."""
+
+    layout: Layout
+
+    def train(self, round: int, work: Mapping[int, Download]) -> Iterator[Upload | ClientFailure]:
+        """Train each client of ``work`` in ``round`` (from 0); one answer for each, any order."""
+
+    def evaluate(
+        self, state: ServerState, splits: Sequence[str], *, whole: bool, per_client: bool
+    ) -> dict[str, dict[str, Any]]:
+        """Scores of ``state`` on each split, on its subset unless ``whole``."""
+
+    def close(self) -> None:
+        """Release what was opened."""
+
+
+class Engine(Protocol):
+    """How the clients of a round are trained."""
+
+    aliases: ClassVar[tuple[str, ...]]
+    summary: ClassVar[str]
+
+    device: str
+    threads: Literal["auto"] | int
+
+    @property
+    def name(self) -> str:
+        """The registered name."""
+
+    def open(self, setup: LocalSetup) -> Session:
+        """Get ready; raises ModelError if the base weights are not the server's."""

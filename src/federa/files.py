@@ -1,0 +1,69 @@
+"""Writing files so that a power cut leaves either the old content or the new, never half."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from federa.errors import RunError
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn an operating-system error while writing ``path`` into a one-line RunError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RunError(f"{path}: the disk is full; free some space and resume") from error
+        raise RunError(f"{path}: cannot write ({error.strerror or error})") from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` through a synced temporary file and a rename.
+
+    Raises: RunError if the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with explained(path):
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line to ``path`` and sync it.
+
+    Raises: RunError if the disk is full or the file cannot be written.
+    """
+    with explained(path), path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in ``folder`` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def cache_folder() -> Path:
+    """Where derived data may be kept between runs: ``$FEDERA_CACHE``, else the user's cache."""
+    given = os.environ.get("FEDERA_CACHE")
+    if given:
+        return Path(given)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "federa"

@@ -1,0 +1,248 @@
+"""One client's training: what it needs to know, and its optimiser steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+from federa.errors import ConfigError
+from federa.seeding import numpy_generator, seeded_torch
+from federa.types import Plan, Upload
+
+if TYPE_CHECKING:
+    import numpy
+    import torch
+    from torch import Tensor, nn
+
+    from federa.methods import PeftMethod
+    from federa.rules import AggregationRule
+    from federa.tasks import Encoded, Task
+    from federa.types import Download, Layout, Tensors
+
+
+class TrainConfig(BaseModel):
+    """How every client trains in a round; the optimiser starts afresh each round.
+
+    learning_rate: null takes the method's default; epochs and max_steps: whichever ends first,
+    and one of them may be null; weight_decay: per step lr * weight_decay * (w - w_start), so that
+    an SVD start is not shrunk; max_grad_norm: null switches clipping off; dropout: the model's own
+    rates when true, none when false; precision auto: bf16 products of frozen weights where the
+    hardware has them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: PositiveFloat | None = Field(None, description="null: the method's default")
+    momentum: float = Field(0.0, ge=0, lt=1, description="of sgd")
+    weight_decay: float = Field(0.0, ge=0, description="towards the start")
+    max_grad_norm: PositiveFloat | None = 1.0
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "constant", description="of the learning rate, over the rounds"
+    )
+    warmup_rounds: Annotated[int, Field(ge=0)] = 0
+    batch_size: PositiveInt = 8
+    epochs: PositiveInt | None = 1
+    max_steps: PositiveInt | None = Field(None, description="optimiser steps a round, at most")
+    max_length: Annotated[int, Field(ge=4)] = Field(128, description="tokens")
+    dropout: bool = False
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+
+    def rate(self, round: int, num_rounds: int) -> float:
+        """The learning rate of ``round`` (from 0) of ``num_rounds``."""
+        assert self.learning_rate is not None, "resolved by RunConfig"
+        if round < self.warmup_rounds:
+            return self.learning_rate * (round + 1) / (self.warmup_rounds + 1)
+        span = max(1, num_rounds - self.warmup_rounds)
+        done = (round - self.warmup_rounds) / span
+        if self.schedule == "linear":
+            return self.learning_rate * (1 - done)
+        if self.schedule == "cosine":
+            return self.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+        return self.learning_rate
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Encoded examples of one split, the rows that stand for each client, the seeded subset.
+
+    clients: rows for each client, or None; subset: the rows scored during the run, or None for all.
+    """
+
+    encoded: Encoded
+    clients: tuple[numpy.ndarray, ...] | None = None
+    subset: numpy.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class LocalSetup:
+    """What an engine and its clients know of a run; the same for all of them.
+
+    source: folder or hub id; base_hash: of the encoder that the server factored; start: the
+    server's start; clients: the training rows of each client.
+    """
+
+    source: str
+    labels: tuple[str, ...]
+    task: Task
+    method: PeftMethod
+    rule: AggregationRule
+    train: TrainConfig
+    num_rounds: int
+    seed: int
+    base_hash: str
+    start: Tensors
+    plan: Plan
+    examples: Encoded
+    clients: Sequence[numpy.ndarray]
+    evaluation: dict[str, EvaluationSet]
+
+    def build(self) -> tuple[nn.Module, Layout]:
+        """The model on its device, adapted and ready to train.
+
+        Raises: ModelError if the encoder here is not the one that the server factored.
+        """
+        from federa.models import hash_encoder
+        from federa.precision import use_bf16
+
+        model = self.task.build_model(self.source, self.labels, self.seed)
+        require_same_base(hash_encoder(model), self.base_hash, self.source)
+        layout = self.method.attach(model, self.start)
+        if self.plan.precision == "bf16":
+            use_bf16(model, keep=frozenset(layout.head))
+        return model.to(self.plan.device), layout
+
+
+def require_same_base(found: str, expected: str, source: str) -> None:
+    """Refuse to train on other base weights than the server's.
+
+    Raises: ModelError.
+    """
+    from federa.errors import ModelError
+
+    if found != expected:
+        raise ModelError(
+            f"model: the weights of {source} (SHA-256 {found[:12]}) differ from the server's "
+            f"({expected[:12]})"
+        )
+
+
+def train_client(
+    setup: LocalSetup, model: nn.Module, round: int, client: int, download: Download
+) -> Upload:
+    """Train ``client`` for one round (counted from 0) in ``model`` and return its update.
+
+    Raises: FloatingPointError if a loss is not finite; whatever training raises.
+    """
+    import torch
+
+    config, rule = setup.train, setup.rule
+    trained = load_params(model, download.params)
+    optimizer = _optimizer(config, list(trained.values()), config.rate(round, setup.num_rounds))
+    losses: list[tuple[Tensor, Tensor]] = []
+    model.train(config.dropout)
+    with seeded_torch(setup.seed, "dropout", round, client):
+        for rows in batches(setup, round, client):
+            batch = on_device(setup.task.collate(setup.examples, rows), setup.plan.device)
+            sums, counts = setup.task.loss(model, batch)
+            loss = sums.sum() / counts.sum()
+            loss.backward()  # type: ignore[no-untyped-call]
+            _step(setup, optimizer, trained, download)
+            losses.append((sums.detach().sum(), counts.sum()))
+    model.eval()
+    total = float(torch.stack([sums for sums, _ in losses]).sum())
+    number = float(torch.stack([counts for _, counts in losses]).sum())
+    if not math.isfinite(total):
+        raise FloatingPointError(
+            "the training loss is not finite; a smaller learning rate may help"
+        )
+    params = {name: value.detach().to("cpu", copy=True) for name, value in trained.items()}
+    extra = rule.finish(params, download, len(losses))
+    metrics = {"loss": total / number, "num_steps": float(len(losses))}
+    return Upload(client, params, len(setup.clients[client]), extra, metrics)
+
+
+def load_params(model: nn.Module, params: Tensors) -> dict[str, nn.Parameter]:
+    """Copy ``params`` into the model's parameters of the same names, and return these."""
+    found = {name: model.get_parameter(name) for name in params}
+    for name, value in params.items():
+        found[name].data.copy_(value)
+        found[name].grad = None
+    return found
+
+
+def on_device(batch: dict[str, Tensor], device: str) -> dict[str, Tensor]:
+    """The batch on ``device``."""
+    return {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+
+
+def batches(setup: LocalSetup, round: int, client: int) -> Iterator[Sequence[int]]:
+    """Row numbers of each step: a fresh seeded order every epoch, the last batch kept if short."""
+    config, rows = setup.train, setup.clients[client]
+    generator = numpy_generator(setup.seed, "batches", round, client)
+    step = 0
+    for epoch in count():
+        if config.epochs is not None and epoch >= config.epochs:
+            return
+        order = rows[generator.permutation(len(rows))]
+        for begin in range(0, len(order), config.batch_size):
+            if config.max_steps is not None and step >= config.max_steps:
+                return
+            yield order[begin : begin + config.batch_size].tolist()
+            step += 1
+
+
+def _optimizer(
+    config: TrainConfig, parameters: list[nn.Parameter], rate: float
+) -> torch.optim.Optimizer:
+    import torch
+
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=rate, momentum=config.momentum)
+    # decay is ours: the optimiser's own would shrink B0 A0, that is the pre-trained model
+    return torch.optim.AdamW(parameters, lr=rate, weight_decay=0.0, fused=True)
+
+
+def _step(
+    setup: LocalSetup,
+    optimizer: torch.optim.Optimizer,
+    trained: dict[str, nn.Parameter],
+    download: Download,
+) -> None:
+    import torch
+
+    config = setup.train
+    gradients = {name: p.grad for name, p in trained.items() if p.grad is not None}
+    for name, gradient in setup.rule.adjust_gradients(gradients, dict(trained), download).items():
+        trained[name].grad = gradient
+    if config.max_grad_norm is not None:
+        torch.nn.utils.clip_grad_norm_(list(trained.values()), config.max_grad_norm)
+    if config.weight_decay:
+        pull = optimizer.param_groups[0]["lr"] * config.weight_decay
+        with torch.no_grad():
+            for name, parameter in trained.items():
+                start = setup.start[name].to(parameter.device)
+                parameter.sub_(parameter - start, alpha=pull)
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+def resolve_rate(config: TrainConfig, default: float) -> TrainConfig:
+    """``config`` with the method's default learning rate where none is given."""
+    if config.learning_rate is not None:
+        return config
+    return config.model_copy(update={"learning_rate": default})
+
+
+def check_lengths(max_length: int, allowed: int | None) -> None:
+    """Refuse sequences that the model has no positions for.
+
+    Raises: ConfigError.
+    """
+    if allowed is not None and max_length > allowed:
+        raise ConfigError(f"train.max_length: {max_length} exceeds the model's {allowed} positions")

@@ -1,0 +1,237 @@
+"""What is counted and timed in a round, and the reading of records."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from federa.errors import RunError
+from federa.types import ClientFailure, Download, Layout, ServerState, Upload
+
+if TYPE_CHECKING:
+    from federa.types import Tensors
+
+_serialised: dict[tuple[Any, ...], int] = {}
+
+
+@dataclass
+class Bytes:
+    """Traffic one way: tensor bytes, those of them in the task head, and as safetensors."""
+
+    tensor_bytes: int = 0
+    head_bytes: int = 0
+    serialised_bytes: int = 0
+
+    def add(self, other: Bytes) -> None:
+        """Count ``other`` in."""
+        self.tensor_bytes += other.tensor_bytes
+        self.head_bytes += other.head_bytes
+        self.serialised_bytes += other.serialised_bytes
+
+
+def count_bytes(message: Mapping[str, Tensors], head: frozenset[str]) -> Bytes:
+    """The bytes of a message, given as its named groups of tensors.
+
+    The serialised size depends on names, shapes and dtypes alone, so each kind of message is
+    serialised once and its size remembered.
+    """
+    flat = {
+        f"{group}/{name}": value for group, part in message.items() for name, value in part.items()
+    }
+    tensor_bytes = sum(value.nbytes for value in flat.values())
+    head_bytes = sum(
+        value.nbytes for part in message.values() for name, value in part.items() if name in head
+    )
+    return Bytes(tensor_bytes, head_bytes, _serialised_size(flat))
+
+
+def _serialised_size(flat: Tensors) -> int:
+    from safetensors.torch import save
+
+    kind = tuple((name, tuple(value.shape), value.dtype) for name, value in flat.items())
+    if kind not in _serialised:
+        _serialised[kind] = len(save({name: value.contiguous() for name, value in flat.items()}))
+    return _serialised[kind]
+
+
+@dataclass
+class ClientRecord:
+    """One client's part in a round. loss: mean over its examples; bytes as sent and received."""
+
+    client: int
+    first_contact: bool
+    down: Bytes
+    up: Bytes | None = None
+    num_examples: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class RoundRecord:
+    """Everything known about one round; ``round`` counts from 1.
+
+    measured_seconds: wall clock here (train, evaluate, total); scores: by split;
+    averaging_error: ||sum p_k B_k A_k - mean B mean A|| / ||sum p_k B_k A_k - B0 A0||, all pairs.
+    """
+
+    round: int
+    clients: list[ClientRecord] = field(default_factory=list)
+    failures: list[ClientFailure] = field(default_factory=list)
+    scores: dict[str, dict[str, Any]] = field(default_factory=dict)
+    measured_seconds: dict[str, float] = field(default_factory=dict)
+    averaging_error: float | None = None
+    learning_rate: float | None = None
+
+    def sent(self, work: Mapping[int, Download], state: ServerState) -> None:
+        """Count what each client is sent in the round that follows ``state``."""
+        head = frozenset(state.layout.head)
+        for client, download in sorted(work.items()):
+            message = {
+                "params": download.params,
+                "base_change": download.base_change,
+                "extra": download.extra,
+                "start": download.start,
+            }
+            first = client not in state.contacted
+            self.clients.append(ClientRecord(client, first, count_bytes(message, head)))
+
+    def received(
+        self, answers: Iterable[Upload | ClientFailure], layout: Layout
+    ) -> Iterator[Upload | ClientFailure]:
+        """Pass answers on, counting the bytes of every upload, used or not, and the time."""
+        began = time.perf_counter()
+        head = frozenset(layout.head)
+        by_client = {record.client: record for record in self.clients}
+        for answer in answers:
+            record = by_client.get(answer.client)
+            if isinstance(answer, Upload) and record is not None:
+                message = {"params": answer.params, "extra": answer.extra}
+                record.up = count_bytes(message, head)
+            yield answer
+        self.measured_seconds["train"] = time.perf_counter() - began
+
+    def usable(self, admitted: Iterable[Upload | ClientFailure]) -> list[Upload]:
+        """The uploads in order of client id; failures are kept here."""
+        by_client = {record.client: record for record in self.clients}
+        uploads = []
+        for answer in admitted:
+            if isinstance(answer, ClientFailure):
+                self.failures.append(answer)
+                continue
+            by_client[answer.client].num_examples = answer.num_examples
+            by_client[answer.client].metrics = dict(answer.metrics)
+            uploads.append(answer)
+        return sorted(uploads, key=lambda upload: upload.client)
+
+    @property
+    def down(self) -> Bytes:
+        """What the server sent, all clients together."""
+        return _total(record.down for record in self.clients)
+
+    @property
+    def up(self) -> Bytes:
+        """What the server received, all clients together."""
+        return _total(record.up for record in self.clients if record.up)
+
+    @property
+    def train_loss(self) -> float | None:
+        """Mean training loss of the round's clients, weighted by their examples."""
+        weighted = [
+            (record.metrics["loss"], record.num_examples)
+            for record in self.clients
+            if "loss" in record.metrics
+        ]
+        total = sum(number for _, number in weighted)
+        return sum(loss * number for loss, number in weighted) / total if total else None
+
+    def to_json(self) -> str:
+        """One line, totals included."""
+        content = asdict(self)
+        content |= {"down": asdict(self.down), "up": asdict(self.up), "train_loss": self.train_loss}
+        return json.dumps(content, allow_nan=False)
+
+
+def _total(parts: Iterable[Bytes]) -> Bytes:
+    total = Bytes()
+    for part in parts:
+        total.add(part)
+    return total
+
+
+def parse_record(line: str) -> RoundRecord:
+    """The record that ``to_json`` wrote."""
+    content = json.loads(line)
+    for derived in ("down", "up", "train_loss"):
+        content.pop(derived, None)
+    content["failures"] = [ClientFailure(**entry) for entry in content["failures"]]
+    content["clients"] = [
+        ClientRecord(
+            **{
+                **entry,
+                "down": Bytes(**entry["down"]),
+                "up": Bytes(**entry["up"]) if entry["up"] else None,
+            }
+        )
+        for entry in content["clients"]
+    ]
+    return RoundRecord(**content)
+
+
+def read_records(path: Path) -> list[RoundRecord]:
+    """The records in a ``rounds.jsonl``; a last line that was cut off is left out.
+
+    Raises: RunError if the file is damaged elsewhere.
+    """
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    records = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            records.append(parse_record(line))
+        except (ValueError, TypeError, KeyError) as error:
+            if number == len(lines):
+                break
+            raise RunError(f"{path}:{number}: not a round record") from error
+    return records
+
+
+def best_round(records: Sequence[RoundRecord], main_score: str) -> int | None:
+    """The earliest round with the highest validation score."""
+    scored = [
+        (score, -record.round)
+        for record in records
+        if (score := validation_score(record, main_score)) is not None
+    ]
+    return -max(scored)[1] if scored else None
+
+
+def validation_score(record: RoundRecord, main_score: str) -> float | None:
+    """The round's main score on the validation split, if it was evaluated."""
+    return record.scores.get("validation", {}).get(main_score)
+
+
+def averaging_error(state: ServerState, uploads: Sequence[Upload]) -> float | None:
+    """How far the product of the averages is from the average of the products.
+
+    ||sum p_k B_k A_k - (mean B)(mean A)|| / ||sum p_k B_k A_k - B0 A0||, over all pairs together;
+    None where nothing is low-rank or nothing moved.
+    """
+    from federa.linalg import averaging_gap, change, product_norm, stack
+
+    total = sum(upload.num_examples for upload in uploads)
+    shares = [upload.num_examples / total for upload in uploads]
+    gap_squared = move_squared = 0.0
+    for pair in state.layout.pairs:
+        products = [(upload.params[pair.b], upload.params[pair.a]) for upload in uploads]
+        moves = [change(b, a, state.start[pair.b], state.start[pair.a]) for b, a in products]
+        weighted = [
+            (share * left, right) for share, (left, right) in zip(shares, moves, strict=True)
+        ]
+        gap_squared += (pair.scaling * float(product_norm(averaging_gap(products, shares)))) ** 2
+        move_squared += (pair.scaling * float(product_norm(stack(weighted)))) ** 2
+    return (gap_squared / move_squared) ** 0.5 if move_squared > 0 else None

@@ -1,0 +1,310 @@
+"""Pre-trained models: finding, loading and hashing them, and the names inside them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from federa.architectures import ALIASES, ARCHITECTURES, DEMO_PACKAGE, PARTS_OF_FUSED, Architecture
+from federa.errors import ConfigError, ModelError
+from federa.registry import nearest
+from federa.seeding import seeded_torch
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Target:
+    """A linear layer to adapt, or the rows of a fused one that make one projection.
+
+    module: dotted name in the model; part: ``query``, ``key`` or ``value`` of a fused
+    projection, else None; rows: the rows of its weight, else None.
+    """
+
+    module: str
+    part: str | None = None
+    rows: tuple[int, int] | None = None
+
+
+def locate(name: str) -> str:
+    """The local folder or hub id that ``name`` (alias, folder or hub id) stands for.
+
+    Raises: ModelError if ``name`` is neither an alias, nor a folder with a config.json, nor
+    shaped like a hub id.
+    """
+    if name in ALIASES:
+        if name == "minilm":
+            spec = importlib.util.find_spec(DEMO_PACKAGE)
+            for folder in (spec.submodule_search_locations or []) if spec else []:
+                if (Path(folder) / "model" / "config.json").is_file():
+                    return str(Path(folder) / "model")
+        return ALIASES[name][0]
+    folder_path = Path(name).expanduser()
+    if folder_path.is_dir():
+        if not (folder_path / "config.json").is_file():
+            raise ModelError(f"model: the folder {name} has no config.json, so it is not a model")
+        return str(folder_path)
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith((".", "/")):
+        return name
+    raise ModelError(
+        f"model: {name!r} is not an alias, a model folder or a hub id (owner/name); "
+        + nearest(name, ALIASES)
+    )
+
+
+def read_config(source: str) -> Any:
+    """The transformers configuration at ``source`` (from ``locate``).
+
+    Raises: ModelError if it cannot be found or read.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(source)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"model: cannot load {source}: {first_line(error)}") from error
+
+
+def load_tokenizer(source: str) -> Any:
+    """The fast tokenizer at ``source``, with a padding token.
+
+    Raises: ModelError if there is none.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    except Exception as error:  # tokenizers raises bare Exception on damaged files
+        raise ModelError(f"model: no tokenizer in {source}: {first_line(error)}") from error
+    if tokenizer.pad_token_id is None:
+        raise ModelError(f"model: the tokenizer of {source} has no padding token")
+    return tokenizer
+
+
+def load_classifier(source: str, labels: Sequence[str], seed: int) -> nn.Module:
+    """The model at ``source`` in float32 with a head for ``labels``, in evaluation mode.
+
+    Head weights that the checkpoint lacks (or holds for another number of labels) are drawn
+    from ``seed``; a checkpoint that lacks anything else is refused.
+    Raises: ModelError.
+    """
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    config = read_config(source)
+    config.num_labels = len(labels)
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: index for index, label in enumerate(labels)}
+    config.problem_type = "single_label_classification"
+    if type(config) not in AutoModelForSequenceClassification._model_mapping:
+        raise ModelError(
+            f"model: {source} ({config.model_type}) has no head for text classification"
+        )
+    with seeded_torch(seed, "head"), quiet_transformers():
+        try:
+            model, report = AutoModelForSequenceClassification.from_pretrained(
+                source,
+                config=config,
+                dtype=torch.float32,  # transformers 5 would keep a half-precision checkpoint
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ModelError(f"model: cannot load {source}: {first_line(error)}") from error
+    _refuse_incomplete(source, model, report)
+    _refuse_non_finite(source, model)
+    module: nn.Module = model.eval()
+    return module
+
+
+def _refuse_incomplete(source: str, model: nn.Module, report: dict[str, Any]) -> None:
+    head = set(head_names(model))
+    absent = {str(name) for name in report["missing_keys"]}
+    absent |= {str(entry[0]) for entry in report["mismatched_keys"]}
+    trained = {name for name, _ in model.named_parameters()}
+    wrong = sorted((absent & trained) - head)
+    if wrong:
+        raise ModelError(
+            f"model: the checkpoint {source} lacks {len(wrong)} encoder weights or has them in "
+            f"another shape, the first {wrong[0]}"
+        )
+
+
+def _refuse_non_finite(source: str, model: nn.Module) -> None:
+    for name, value in model.named_parameters():
+        if not bool(value.isfinite().all()):
+            raise ModelError(f"model: the weight {name} of {source} holds NaN or infinite values")
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Silence transformers' log lines, progress bars and future warnings inside the block."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def first_line(error: BaseException) -> str:
+    """The first non-empty line of an error's message, or its type's name."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def architecture_of(model: nn.Module) -> Architecture | None:
+    """The record for the model's type, or None for one that is not listed."""
+    return ARCHITECTURES.get(_model_type(model))
+
+
+def _model_type(model: nn.Module) -> str:
+    return str(model.config.model_type)  # type: ignore[union-attr]
+
+
+def _base_prefix(model: nn.Module) -> str:
+    return str(model.base_model_prefix) + "."
+
+
+def head_names(model: nn.Module) -> tuple[str, ...]:
+    """Names of the parameters of the task head, with the pooler that it reads."""
+    prefix = _base_prefix(model)
+    known = architecture_of(model)
+    poolers = tuple(f"{prefix}{name}." for name in (known.pooler if known else ("pooler",)))
+    return tuple(
+        name
+        for name, _ in model.named_parameters()
+        if not name.startswith(prefix) or name.startswith(poolers)
+    )
+
+
+def hash_encoder(model: nn.Module) -> str:
+    """SHA-256 over the sorted (name, shape, fp32 bytes) of the encoder without its head.
+
+    Names are relative to the base model, so the same weights hash alike under any head.
+    """
+    import torch
+
+    prefix, head = _base_prefix(model), set(head_names(model))
+    digest = hashlib.sha256()
+    for name, parameter in sorted(model.named_parameters()):
+        if name in head:
+            continue
+        values = parameter.detach().to("cpu", torch.float32).contiguous()
+        digest.update(f"{name.removeprefix(prefix)}{tuple(values.shape)}".encode())
+        digest.update(values.numpy().data)
+    return digest.hexdigest()
+
+
+def max_positions(model: nn.Module) -> int | None:
+    """The longest sequence, in tokens, that the model's position embeddings allow."""
+    limit = getattr(model.config, "max_position_embeddings", None)
+    if not isinstance(limit, int) or limit <= 0:
+        return None
+    known = architecture_of(model)
+    return limit - (known.position_offset if known else 0)
+
+
+def find_targets(
+    model: nn.Module, targets: str | Sequence[str], layers: str | Sequence[int]
+) -> list[Target]:
+    """The linear layers that ``targets`` and ``layers`` select, in the model's order.
+
+    targets: ``auto`` (the architecture's query and value), ``all_linear``, or names, each the
+    end of a module's name inside a layer; layers: ``all``, ``first n``, ``last n``, or indices.
+    Raises: ConfigError naming what exists.
+    """
+    import torch
+
+    known = architecture_of(model)
+    prefix = _base_prefix(model)
+    layer_path = re.escape(known.layers) if known else r"[\w.]*?"
+    pattern = re.compile(re.escape(prefix) + layer_path + r"\.(\d+)\.(.+)")
+    candidates: list[tuple[int, Target, str]] = []
+    for name, module in model.named_modules():
+        matched = pattern.fullmatch(name)
+        if matched and isinstance(module, torch.nn.Linear):
+            fused = known is not None and matched[2] in known.fused
+            for target, short in _parts(name, matched[2], module.out_features, fused):
+                candidates.append((int(matched[1]), target, short))
+    if not candidates:
+        raise ConfigError(f"method.targets: {_model_type(model)} has no linear layer to adapt")
+    count = 1 + max(index for index, _, _ in candidates)
+    chosen_layers = select_layers(layers, count)
+    wanted = _wanted(targets, known, _model_type(model), [short for _, _, short in candidates])
+    return [
+        target
+        for index, target, short in candidates
+        if index in chosen_layers and (wanted is None or any(_ends(short, end) for end in wanted))
+    ]
+
+
+def _parts(name: str, short: str, num_rows: int, fused: bool) -> list[tuple[Target, str]]:
+    if not fused:
+        return [(Target(name), short)]
+    size = num_rows // len(PARTS_OF_FUSED)
+    return [
+        (Target(name, part, (index * size, (index + 1) * size)), f"{short}.{part}")
+        for index, part in enumerate(PARTS_OF_FUSED)
+    ]
+
+
+def _ends(short: str, end: str) -> bool:
+    return short == end or short.endswith("." + end)
+
+
+def _wanted(
+    targets: str | Sequence[str], known: Architecture | None, model_type: str, shorts: list[str]
+) -> Sequence[str] | None:
+    names = sorted(set(shorts))
+    if targets == "all_linear":
+        return None
+    if targets == "auto":
+        if known is None:
+            raise ConfigError(
+                f"method.targets: auto knows no {model_type}; name modules, of: {', '.join(names)}"
+            )
+        return known.targets
+    wanted = [targets] if isinstance(targets, str) else list(targets)
+    for end in wanted:
+        if not any(_ends(name, end) for name in names):
+            raise ConfigError(
+                f"method.targets: no module {end!r} in {model_type}; there are: {', '.join(names)}"
+            )
+    return wanted
+
+
+def select_layers(layers: str | Sequence[int], count: int) -> frozenset[int]:
+    """Indices that ``all``, ``first n``, ``last n`` or a list (negative from the end) select.
+
+    Raises: ConfigError if the selection is malformed or outside the model's ``count`` layers.
+    """
+    if layers == "all":
+        return frozenset(range(count))
+    if isinstance(layers, str):
+        matched = re.fullmatch(r"(first|last) (\d+)", layers)
+        if not matched or not 1 <= int(matched[2]) <= count:
+            raise ConfigError(
+                f"method.layers: {layers!r} is not all, 'first n', 'last n' or a list, n 1..{count}"
+            )
+        number = int(matched[2])
+        return frozenset(range(number) if matched[1] == "first" else range(count - number, count))
+    for index in layers:
+        if not -count <= index < count:
+            raise ConfigError(f"method.layers: no layer {index}; the model has 0..{count - 1}")
+    return frozenset(index % count for index in layers)

@@ -1,0 +1,39 @@
+"""Rows dealt out at random, in equal shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from federa.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy
+
+
+class Iid(BaseModel):
+    """A random split into clients whose sizes differ by at most one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    aliases: ClassVar[tuple[str, ...]] = ("uniform",)
+    summary: ClassVar[str] = "at random, in equal shares"
+    reads: ClassVar[str] = "label"
+
+    name: Literal["iid"] = "iid"
+
+    def split(
+        self, keys: Sequence[Any], num_clients: int, rng: numpy.random.Generator
+    ) -> list[numpy.ndarray]:
+        """Sorted row numbers of each client."""
+        import numpy
+
+        if num_clients > len(keys):
+            raise ConfigError(
+                f"federation.num_clients: {num_clients} clients cannot share {len(keys)} "
+                "training examples; at most one client an example"
+            )
+        return [
+            numpy.sort(part) for part in numpy.array_split(rng.permutation(len(keys)), num_clients)
+        ]

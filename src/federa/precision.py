@@ -1,0 +1,57 @@
+"""bf16 for matrix products of frozen weights; everything that is trained stays float32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def has_native_bf16(device: str) -> bool:
+    """Whether ``device`` multiplies bf16 matrices in hardware (AVX512-BF16, AMX, Arm, CUDA 8+)."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_capability()[0] >= 8
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split())
+    except OSError:
+        return False
+    return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
+
+
+class Bf16Linear(nn.Module):
+    """A linear layer whose product runs in bf16: [..., d_in] float32 -> [..., d_out] float32.
+
+    A frozen weight is stored in bf16 once; a trained one stays float32 and is rounded in each
+    product. A frozen bias joins the product; a trained one is added to it in float32.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias
+        if not linear.weight.requires_grad:
+            self.weight = nn.Parameter(linear.weight.to(torch.bfloat16), requires_grad=False)
+        if linear.bias is not None and not linear.bias.requires_grad:
+            self.bias = nn.Parameter(linear.bias.to(torch.bfloat16), requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """y = W x + b."""
+        weight = self.weight.to(torch.bfloat16)
+        if self.bias is None or self.bias.dtype == torch.bfloat16:
+            return nn.functional.linear(x.to(torch.bfloat16), weight, self.bias).to(x.dtype)
+        return nn.functional.linear(x.to(torch.bfloat16), weight).to(x.dtype) + self.bias
+
+
+def use_bf16(model: nn.Module, keep: frozenset[str]) -> None:
+    """Replace every linear layer of ``model`` by its bf16 form, in place, but for ``keep``.
+
+    keep: names of parameters (the task head's) whose layers stay as they are.
+    """
+    for name, module in list(model.named_modules()):
+        if type(module) is nn.Linear and f"{name}.weight" not in keep:
+            parent, _, attribute = name.rpartition(".")
+            setattr(model.get_submodule(parent), attribute, Bf16Linear(module))

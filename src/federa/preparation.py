@@ -1,0 +1,252 @@
+"""From a configuration to a set-up: data read and split, the plan made, the server's start."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from federa.checkpoint import RunFacts
+from federa.config import RunConfig
+from federa.errors import ConfigError, DataError
+from federa.local import EvaluationSet, LocalSetup, check_lengths
+from federa.partition import assign_alike
+from federa.seeding import numpy_generator
+from federa.types import Corpus, Plan, Table
+
+if TYPE_CHECKING:
+    import numpy
+
+    from federa.tasks import Encoded
+    from federa.types import ServerState
+
+
+@dataclass(frozen=True)
+class SplitData:
+    """The corpus as the federation sees it: training rows of each client, evaluation tables."""
+
+    corpus: Corpus
+    train: Table
+    clients: list[numpy.ndarray]
+    evaluation: dict[str, Table]
+    evaluation_clients: dict[str, list[numpy.ndarray]]
+
+
+def split_data(config: RunConfig) -> SplitData:
+    """Load the data, carve out validation where there is none, and split the rest over clients.
+
+    Raises: DataError, ConfigError.
+    """
+    corpus = config.data.load()
+    train, validation = corpus.train, corpus.validation
+    if validation is None:
+        train, validation = _carve(config, corpus.train)
+    clients = _clients(config, train)
+    evaluation = {"validation": validation}
+    if corpus.test is not None:
+        evaluation["test"] = corpus.test
+    elif "test" in config.evaluation.splits:
+        raise ConfigError(f"evaluation.splits: the data set {config.data.name} has no test split")
+    dealt: dict[str, list[numpy.ndarray]] = {}
+    if config.evaluation.per_client:
+        keys = config.task.partition_key(train)
+        for split, table in evaluation.items():
+            rng = numpy_generator(config.seed, f"evaluation clients/{split}")
+            dealt[split] = assign_alike(keys, clients, config.task.partition_key(table), rng)
+    return SplitData(corpus, train, clients, evaluation, dealt)
+
+
+def _carve(config: RunConfig, table: Table) -> tuple[Table, Table]:
+    """A seeded share of the training rows, label by label, becomes the validation split."""
+    import numpy
+
+    keys = numpy.array(list(map(str, config.task.partition_key(table))))
+    rng = numpy_generator(config.seed, "validation")
+    held: list[int] = []
+    for key in numpy.unique(keys):
+        rows = rng.permutation(numpy.flatnonzero(keys == key))
+        held.extend(rows[: round(config.evaluation.validation_fraction * len(rows))].tolist())
+    if not held:
+        raise DataError(
+            f"data: {len(keys)} training examples are too few to hold out "
+            f"{config.evaluation.validation_fraction:.0%} for validation; give a validation split"
+        )
+    kept = sorted(set(range(len(keys))) - set(held))
+    return _rows(table, kept), _rows(table, sorted(held))
+
+
+def _rows(table: Table, rows: list[int]) -> Table:
+    return {name: [values[row] for row in rows] for name, values in table.items()}
+
+
+def _clients(config: RunConfig, train: Table) -> list[numpy.ndarray]:
+    number = config.federation.num_clients
+    if config.partition.reads == "client":
+        if "client" not in train:
+            raise ConfigError(
+                f"partition: natural needs clients in the data; {config.data.name} has none "
+                "(data.client or data.file_per_client name them)"
+            )
+        keys = train["client"]
+        number = number or len(set(keys))
+    else:
+        keys = config.task.partition_key(train)
+    assert number is not None, "resolved by RunConfig"
+    clients = config.partition.split(keys, number, numpy_generator(config.seed, "partition"))
+    sampled = config.federation.clients_per_round
+    if sampled is not None and sampled > len(clients):
+        raise ConfigError(
+            f"federation.clients_per_round: {sampled} exceeds the {len(clients)} clients there are"
+        )
+    return clients
+
+
+def make_plan(config: RunConfig) -> Plan:
+    """The engine, device, precision and threads of a new run, with the reasons.
+
+    Raises: ConfigError if a device is asked for that is not there.
+    """
+    import torch
+
+    from federa.precision import has_native_bf16
+
+    device = config.engine.device
+    if device == "auto":
+        device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"engine.device: {device!r} cannot be used here; try auto or cpu"
+        ) from error
+    precision, why = config.train.precision, "as asked"
+    if precision == "auto":
+        native = has_native_bf16(device)
+        frozen = "freezes" in config.method.traits
+        precision = "bf16" if native and frozen else "fp32"
+        why = (
+            "bf16 products of frozen weights"
+            if native and frozen
+            else ("no weight is frozen" if native else "no native bf16 here")
+        )
+    threads = torch.get_num_threads() if config.engine.threads == "auto" else config.engine.threads
+    return Plan(config.engine.name, device, precision, threads, (f"{precision}: {why}",))
+
+
+def use_plan(plan: Plan) -> None:
+    """Set what the plan freezes for this process."""
+    import torch
+
+    torch.set_num_threads(plan.threads)
+    if plan.device.startswith("cuda"):
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # repeatable GPU products
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def encode_all(
+    config: RunConfig, data: SplitData, source: str
+) -> tuple[Encoded, dict[str, EvaluationSet]]:
+    """Tokenise training and evaluation tables, and draw the evaluation subsets."""
+    from federa.models import load_tokenizer
+
+    tokenizer = load_tokenizer(source)
+
+    def encode(table: Table) -> Encoded:
+        return config.task.encode(table, data.corpus.labels, tokenizer, config.train.max_length)
+
+    sets = {}
+    for split, table in data.evaluation.items():
+        encoded = encode(table)
+        wanted = config.evaluation.subset
+        subset = None
+        if wanted is not None and wanted < len(encoded):
+            rng = numpy_generator(config.seed, f"evaluation subset/{split}")
+            subset = rng.choice(len(encoded), wanted, replace=False)
+            subset.sort()
+        clients = data.evaluation_clients.get(split)
+        sets[split] = EvaluationSet(encoded, tuple(clients) if clients else None, subset)
+    return encode(data.train), sets
+
+
+def data_hash(examples: Encoded, clients: list[numpy.ndarray], sets: dict[str, Any]) -> str:
+    """SHA-256 over the encoded examples of every split and each client's rows."""
+    digest = hashlib.sha256(examples.digest().encode())
+    for rows in clients:
+        digest.update(len(rows).to_bytes(8, "big") + rows.astype("<i8").tobytes())
+    for split in sorted(sets):
+        digest.update(f"{split}{sets[split].encoded.digest()}".encode())
+    return digest.hexdigest()
+
+
+def prepare(config: RunConfig) -> tuple[LocalSetup, ServerState, RunFacts]:
+    """Everything a new run needs; the server's only factorisation happens here.
+
+    Raises: FederaError of any kind, before anything is written.
+    """
+    from federa.models import hash_encoder, locate, max_positions
+
+    source = locate(config.model)
+    data = split_data(config)
+    plan = make_plan(config)
+    use_plan(plan)
+    model = config.task.build_model(source, data.corpus.labels, config.seed)
+    check_lengths(config.train.max_length, max_positions(model))
+    base_hash = hash_encoder(model)
+    num_parameters = sum(value.numel() for value in model.parameters())
+    start = config.method.start(model, config.seed)
+    layout = config.method.attach(model, start)
+    state = config.rule.start(start, layout)
+    examples, sets = encode_all(config, data, source)
+    facts = RunFacts(
+        source=source,
+        labels=data.corpus.labels,
+        base_sha256=base_hash,
+        data_sha256=data_hash(examples, data.clients, sets),
+        num_clients=len(data.clients),
+        num_train_examples=len(examples),
+        num_parameters=num_parameters,
+        num_trained_parameters=sum(start[name].numel() for name in layout.shared),
+        num_head_parameters=sum(start[name].numel() for name in layout.head),
+        plan=plan,
+    )
+    return _setup(config, facts, state, data, examples, sets), state, facts
+
+
+def prepare_again(config: RunConfig, facts: RunFacts, state: ServerState) -> LocalSetup:
+    """The set-up of a run that is resumed, on the plan that it began with.
+
+    Raises: DataError if the data or the split is not what the run began with.
+    """
+    data = split_data(config)
+    use_plan(facts.plan)
+    examples, sets = encode_all(config, data, facts.source)
+    if data_hash(examples, data.clients, sets) != facts.data_sha256:
+        raise DataError("data: the data or its split changed since the run began; it cannot resume")
+    return _setup(config, facts, state, data, examples, sets)
+
+
+def _setup(
+    config: RunConfig,
+    facts: RunFacts,
+    state: ServerState,
+    data: SplitData,
+    examples: Encoded,
+    sets: dict[str, EvaluationSet],
+) -> LocalSetup:
+    return LocalSetup(
+        source=facts.source,
+        labels=facts.labels,
+        task=config.task,
+        method=config.method,
+        rule=config.rule,
+        train=config.train,
+        num_rounds=config.federation.num_rounds,
+        seed=config.seed,
+        base_hash=facts.base_sha256,
+        start=state.start,
+        plan=facts.plan,
+        examples=examples,
+        clients=data.clients,
+        evaluation=sets,
+    )

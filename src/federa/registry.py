@@ -1,0 +1,58 @@
+"""Lookup of registered records by name or alias, with the nearest valid names in the error."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any, ClassVar, Protocol
+
+from federa.errors import ConfigError
+
+
+class Registered(Protocol):
+    """What a registry tuple holds: a record class with a name, perhaps aliases, and one line."""
+
+    name: str
+    aliases: ClassVar[tuple[str, ...]]
+    summary: ClassVar[str]
+
+
+def names(registry: Iterable[type[Any]]) -> list[str]:
+    """The canonical name of every record class in ``registry``, in its order."""
+    return [str(record.model_fields["name"].default) for record in registry]
+
+
+def nearest(wrong: str, allowed: Iterable[str]) -> str:
+    """A hint such as ``did you mean 'fedavg'?``, or the whole list when nothing is near."""
+    options = list(allowed)
+    close = difflib.get_close_matches(wrong, options, n=3, cutoff=0.6)
+    if close:
+        return "did you mean " + " or ".join(repr(name) for name in close) + "?"
+    return "allowed: " + ", ".join(options)
+
+
+def canonical(kind: str, given: str, registry: Iterable[type[Any]]) -> str:
+    """The canonical name for ``given``, which may be an alias in any letter case.
+
+    Raises: ConfigError if nothing in ``registry`` has that name.
+    """
+    folded = given.lower().replace("-", "_")
+    known: dict[str, str] = {}
+    for record in registry:
+        name = str(record.model_fields["name"].default)
+        for spelling in (name, *record.aliases):
+            known[spelling.lower().replace("-", "_")] = name
+    if folded in known:
+        return known[folded]
+    hint = nearest(folded, known)
+    raise ConfigError(f"{kind}: unknown name {given!r}; {hint}")
+
+
+def describe(registry: Iterable[type[Any]]) -> list[tuple[str, str]]:
+    """(name with aliases, one-line summary) of every record class, for the lists."""
+    rows = []
+    for record in registry:
+        name = str(record.model_fields["name"].default)
+        also = f" ({', '.join(record.aliases)})" if record.aliases else ""
+        rows.append((name + also, record.summary))
+    return rows

@@ -1,0 +1,92 @@
+"""A starter configuration made from the user's own file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from federa.datasets.files import expand, is_saved_dataset, read_table
+from federa.errors import DataError
+from federa.types import Table
+
+CLIENT_NAMES = ("client", "client_id", "site", "hospital", "branch", "user", "device", "bank")
+LABEL_NAMES = ("label", "labels", "class", "category", "target", "topic", "intent", "y")
+TEXT_NAMES = ("text", "sentence", "message", "document", "body", "content", "review", "note")
+
+
+def starter_yaml(data: str, name: str = "my-run") -> str:
+    """The YAML text of a first run on ``data`` (file, folder or pattern), columns guessed.
+
+    Raises: DataError if the data cannot be read or no two columns look like text and label.
+    """
+    path = Path(data).expanduser()
+    if is_saved_dataset(path):
+        raise DataError(f"{data}: init reads tables; for a datasets folder set data.train by hand")
+    files = expand(data)
+    table = read_table(files[0])
+    text, label = guess_columns(str(files[0]), table)
+    clients = [column for column in CLIENT_NAMES if column in table]
+    lines = [f"data:\n  name: files\n  train: {_quoted(data)}"]
+    lines.append(f"  text: {_quoted(text)}\n  label: {_quoted(label)}")
+    if clients:
+        lines.append(f"  client: {clients[0]}  # each value of this column is one client")
+    elif len(files) > 1:
+        lines.append("  file_per_client: true  # each file is one client")
+    lines.append("  # validation: dev.csv   # else a tenth of train, seeded\n  # test: test.csv")
+    if clients or len(files) > 1:
+        federation = "  num_rounds: 20\n  # clients_per_round: 10   # of all that the data has"
+    else:
+        lines.append("partition: {name: dirichlet, alpha: 0.5}  # or iid")
+        federation = "  num_clients: 10\n  clients_per_round: 5\n  num_rounds: 20"
+    data_part = "\n".join(lines)
+    return f"""\
+# yaml-language-server: $schema=federa.schema.json
+# Check with `federa check`, run with `federa run`. `federa schema > federa.schema.json` lets
+# editors complete the keys.
+name: {name}
+seed: 1
+model: minilm                      # alias (federa models), hub id or folder
+task: text_classification
+{data_part}
+method: {{name: federa, rank: 8}}    # or lora, full (federa methods)
+rule: fedavg
+federation:
+{federation}
+train: {{batch_size: 8, epochs: 1, max_steps: 20, max_length: 128}}
+"""
+
+
+def _quoted(value: str) -> str:
+    return (
+        yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("\n...\n").strip()
+    )
+
+
+def guess_columns(place: str, table: Table) -> tuple[str, str]:
+    """The columns that look like text and label: by name, else the longest and the least varied.
+
+    Raises: DataError if there are no two columns for it.
+    """
+    columns = [name for name, values in table.items() if any(value is not None for value in values)]
+    if len(columns) < 2:
+        raise DataError(
+            f"{place}: columns {', '.join(table) or 'none'}; a text and a label are needed"
+        )
+    text = _by_name(columns, TEXT_NAMES) or max(columns, key=lambda name: _mean_length(table[name]))
+    others = [name for name in columns if name != text and name not in CLIENT_NAMES]
+    if not others:
+        raise DataError(f"{place}: no column besides {text!r} can be the label")
+    label = _by_name(others, LABEL_NAMES) or min(
+        others, key=lambda name: len(set(map(str, table[name])))
+    )
+    return text, label
+
+
+def _by_name(columns: list[str], names: tuple[str, ...]) -> str | None:
+    lower = {column.lower(): column for column in columns}
+    return next((lower[name] for name in names if name in lower), None)
+
+
+def _mean_length(values: list[object]) -> float:
+    return sum(len(str(value)) for value in values) / max(1, len(values))

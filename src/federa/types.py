@@ -1,0 +1,114 @@
+"""The values that travel through a round. All are immutable; nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Tensors: TypeAlias = "dict[str, Tensor]"
+Table: TypeAlias = dict[str, list[Any]]
+"""Columns of equal length, by name."""
+
+
+@dataclass(frozen=True)
+class LowRankPair:
+    """One adapted weight: ``base[rows] + scaling * b @ a``.
+
+    a: name of a [R, d_in]; b: name of b [d_out, R]; base: the weight's name [d_out, d_in] in the
+    unadapted model; rows: the part of a fused projection that is adapted, or None for all of it.
+    """
+
+    a: str
+    b: str
+    base: str
+    scaling: float
+    rows: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a method trains: all names sent, those of the task head, and the low-rank pairs.
+
+    starts: names whose initial values a client must know besides the current ones (an SVD
+    start's factors, from which it forms the residual).
+    """
+
+    shared: tuple[str, ...]
+    head: tuple[str, ...]
+    pairs: tuple[LowRankPair, ...] = ()
+    starts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Download:
+    """What the server sends one client in one round.
+
+    params: the shared tensors; base_change: changes to frozen weights; extra: what a rule adds;
+    start: at first contact, the initial tensors in ``Layout.starts`` that differ from ``params``.
+    """
+
+    params: Tensors
+    base_change: Tensors = field(default_factory=dict)
+    extra: Tensors = field(default_factory=dict)
+    start: Tensors = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What one client returns: its trained tensors, its example count, and its metrics."""
+
+    client: int
+    params: Tensors
+    num_examples: int
+    extra: Tensors = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ClientFailure:
+    """A client whose update is not used in this round, and why."""
+
+    client: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class ServerState:
+    """All that a resumed run needs: ``round`` rounds are finished.
+
+    start is immutable; params holds the averaged tensors; base_change and memory belong to the
+    rule; contacted lists the clients that already hold the start.
+    """
+
+    round: int
+    layout: Layout
+    start: Tensors
+    params: Tensors
+    base_change: Tensors = field(default_factory=dict)
+    memory: Tensors = field(default_factory=dict)
+    contacted: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A data set: tables of equal columns for each split, and its label names in fixed order."""
+
+    train: Table
+    labels: tuple[str, ...]
+    validation: Table | None = None
+    test: Table | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The choices that make a repeated run bit-identical on the same machine and versions."""
+
+    engine: str
+    device: str
+    precision: str
+    threads: int
+    reasons: tuple[str, ...] = ()
