@@ -157,9 +157,9 @@ class RunFolder:
             f"{group}/{key}": value for group, part in groups.items() for key, value in part.items()
         }
         facts = {
-            "round": str(state.round),
-            "contacted": json.dumps(sorted(state.contacted)),
-            "layout": json.dumps(asdict(state.layout)),
+            "round": state.round,
+            "contacted": sorted(state.contacted),
+            "layout": asdict(state.layout),
         }
         write_atomically(self.path / name, _pack(flat, facts))
 
@@ -176,10 +176,10 @@ class RunFolder:
                 group, _, rest = key.partition("/")
                 groups[group][rest] = value
             return ServerState(
-                round=int(facts["round"]),
-                layout=_layout(json.loads(facts["layout"])),
+                round=facts["round"],
+                layout=_layout(facts["layout"]),
                 start=start,
-                contacted=frozenset(json.loads(facts["contacted"])),
+                contacted=frozenset(facts["contacted"]),
                 **groups,
             )
         except (KeyError, ValueError, TypeError) as error:
@@ -229,21 +229,25 @@ def _settle(draft: Path, parent: Path, name: str) -> Path:
             return path
 
 
-def _pack(tensors: Tensors, facts: dict[str, str]) -> bytes:
+def _pack(tensors: Tensors, facts: dict[str, Any]) -> bytes:
     from safetensors.torch import save
 
-    return bytes(
-        save({name: value.contiguous() for name, value in tensors.items()}, metadata=facts)
-    )
+    # one key, since safetensors writes several in no fixed order: equal states are equal bytes
+    metadata = {"facts": json.dumps(facts)}
+    contiguous = {name: value.contiguous() for name, value in tensors.items()}
+    return bytes(save(contiguous, metadata=metadata))
 
 
-def _unpack(path: Path) -> tuple[Tensors, dict[str, str]]:
+def _unpack(path: Path) -> tuple[Tensors, dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+            names = list(file.keys())
+            return {name: file.get_tensor(name) for name in names}, json.loads(
+                file.metadata()["facts"]
+            )
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path}: damaged or unreadable ({error})") from error
 
 

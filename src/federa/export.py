@@ -41,6 +41,8 @@ def export_run(
     """
     home = RunFolder.open(Path(run))
     config, facts = home.config(), home.facts()
+    from federa.models import quiet_transformers
+
     _check_format(config, format, rank)
     own = home.path / "export" / (format if rank is None else f"{format}-rank{rank}")
     target = Path(out) if out is not None else own
@@ -54,7 +56,8 @@ def export_run(
             if format == "peft":
                 error = _save_peft(config, facts, state, draft, rank)
             else:
-                merged_model(config, facts, state).save_pretrained(draft)  # type: ignore[operator]
+                with quiet_transformers():
+                    merged_model(config, facts, state).save_pretrained(draft)  # type: ignore[operator]
                 error = None
             _save_tokenizer(facts, draft)
             write_card(draft, Card.of(home, config, facts, state, format, error))

@@ -97,6 +97,7 @@ def load_classifier(source: str, labels: Sequence[str], seed: int) -> nn.Module:
     Raises: ModelError.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForSequenceClassification
 
     config = read_config(source)
@@ -117,7 +118,7 @@ def load_classifier(source: str, labels: Sequence[str], seed: int) -> nn.Module:
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
             )
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise ModelError(f"model: cannot load {source}: {first_line(error)}") from error
     _refuse_incomplete(source, model, report)
     _refuse_non_finite(source, model)

@@ -26,12 +26,13 @@ def predict_rows(
     import torch
 
     lengths = encoded.lengths()[rows]
+    budget = BATCH_TOKENS[device.partition(":")[0]]
     order = numpy.argsort(-lengths, kind="stable")
     pieces = []
     with torch.inference_mode():
         begin = 0
         while begin < len(order):
-            size = max(1, BATCH_TOKENS[device.partition(":")[0]] // max(1, int(lengths[order[begin]])))
+            size = max(1, budget // max(1, int(lengths[order[begin]])))
             chosen = rows[order[begin : begin + size]].tolist()
             batch = on_device(task.collate(encoded, chosen), device)
             pieces.append(task.predict(model, batch).cpu().numpy())

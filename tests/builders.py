@@ -1,0 +1,24 @@
+"""Small runs on tiny models, shared by the tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from federa.config import RunConfig
+
+
+def tiny_config(model: str, table: Path, **changes: Any) -> RunConfig:
+    """Six clients, three a round, three rounds of two steps; ``changes`` replace whole sections."""
+    content: dict[str, Any] = {
+        "name": "tiny",
+        "seed": 3,
+        "model": model,
+        "data": {"name": "files", "train": str(table)},
+        "partition": {"name": "dirichlet", "alpha": 1.0, "min_examples": 4},
+        "method": {"name": "federa", "rank": 4},
+        "federation": {"num_clients": 6, "clients_per_round": 3, "num_rounds": 3},
+        "train": {"max_steps": 2, "batch_size": 4, "max_length": 24, "learning_rate": 0.01},
+        "engine": {"threads": 1, "device": "cpu"},
+    }
+    return RunConfig.parse(content | changes)

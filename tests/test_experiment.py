@@ -1,0 +1,264 @@
+"""Whole runs on tiny models: rounds, quorum, records, scores, first contact."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from builders import tiny_config
+from federa import run
+from federa.checkpoint import RunFolder
+from federa.engines.sequential import Sequential, SequentialSession
+from federa.errors import ClientError, ConfigError, DataError, ModelError
+from federa.experiment import pick_cohort
+from federa.types import ClientFailure, Upload
+
+
+class Faulty(Sequential):
+    """The sequential engine, whose answers of some (round, client) are replaced."""
+
+    faults: dict[tuple[int, int], Any]
+
+    def open(self, setup: Any) -> Any:
+        faults = self.faults
+
+        class Session(SequentialSession):
+            def train(self, round: int, work: Any) -> Iterator[Any]:
+                for answer in super().train(round, work):
+                    change = faults.get((round, answer.client))
+                    yield change(answer) if change else answer
+
+        return Session(setup)
+
+
+def nan(upload: Upload) -> Upload:
+    params = {name: value * float("nan") for name, value in upload.params.items()}
+    return Upload(upload.client, params, upload.num_examples)
+
+
+def test_cohorts_are_pure_in_seed_and_round() -> None:
+    first = pick_cohort(100, 10, 1, 4)
+    assert first == pick_cohort(100, 10, 1, 4) == sorted(set(first))
+    assert len(first) == 10
+    assert first != pick_cohort(100, 10, 1, 5)
+    assert first != pick_cohort(100, 10, 2, 4)
+    assert pick_cohort(7, None, 1, 0) == list(range(7))
+    seen = {client for round in range(40) for client in pick_cohort(20, 5, 3, round)}
+    assert seen == set(range(20))
+
+
+@pytest.mark.parametrize(
+    ("method", "rate"),
+    [
+        ({"name": "federa", "rank": 4, "targets": "all_linear"}, 0.02),
+        ({"name": "lora", "rank": 4, "targets": "all_linear"}, 0.01),
+        ("full", 0.002),
+    ],
+)
+def test_a_run_learns_and_leaves_what_it_says(
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path, method: Any, rate: float
+) -> None:
+    config = tiny_config(
+        tiny_model("bert"),
+        tiny_table,
+        method=method,
+        partition="iid",
+        federation={"num_clients": 4, "clients_per_round": 4, "num_rounds": 5},
+        train={
+            "epochs": 3,
+            "batch_size": 4,
+            "max_length": 24,
+            "learning_rate": rate,
+        },
+        evaluation={"every": 2, "per_client": True, "subset": 6},
+    )
+    result = run(config, folder=tmp_path)
+    assert [record.round for record in result.records] == [1, 2, 3, 4, 5]
+    assert [bool(record.scores) for record in result.records] == [False, True, False, True, True]
+    assert result.records[1].scores["validation"]["num_examples"] == 6
+    assert result.records[1].scores["validation"]["standard_error"] >= 0
+    assert result.summary["best"]["scores"]["validation"]["accuracy"] > 0.9
+    assert result.summary["best"]["scores"]["validation"]["num_examples"] == 12
+    assert result.summary["baseline"]["validation"] == pytest.approx(1 / 3, abs=0.1)
+    names = {path.name for path in result.folder.iterdir()}
+    assert names == {
+        ".lock",
+        "config.yaml",
+        "environment.json",
+        "facts.json",
+        "split.json",
+        "rounds.jsonl",
+        "summary.json",
+        "start.safetensors",
+        "latest.safetensors",
+        "best.safetensors",
+        "export",
+    }
+    environment = json.loads((result.folder / "environment.json").read_text())
+    assert environment["versions"]["torch"] == torch.__version__
+    assert environment["seed"] == 3
+    facts = RunFolder.open(result.folder).facts()
+    split = json.loads((result.folder / "split.json").read_text())["clients"]
+    assert sorted(row for rows in split for row in rows) == list(range(facts.num_train_examples))
+    state = RunFolder.open(result.folder).load_state()
+    record = result.records[0]
+    per_client = 4 * sum(value.numel() for value in state.params.values())
+    assert record.up.tensor_bytes == record.down.tensor_bytes == 4 * per_client
+    assert facts.num_trained_parameters * 4 == per_client
+    assert (record.averaging_error is None) == (method == "full")
+    lines = (result.folder / "rounds.jsonl").read_text().splitlines()
+    assert [json.loads(line)["round"] for line in lines] == [1, 2, 3, 4, 5]
+    again = run(config, folder=tmp_path)
+    assert again.folder.name == "tiny-2", "an earlier run is never overwritten"
+    assert (again.folder / "latest.safetensors").read_bytes() == (
+        result.folder / "latest.safetensors"
+    ).read_bytes(), "the same plan gives the same bits"
+
+
+def test_first_contact_ships_the_start_once(
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path
+) -> None:
+    result = run(tiny_config(tiny_model("bert"), tiny_table), folder=tmp_path)
+    met: set[int] = set()
+    layout = RunFolder.open(result.folder).load_state()
+    factors = 4 * sum(layout.start[name].numel() for name in layout.layout.starts)
+    usual = 4 * sum(value.numel() for value in layout.params.values())
+    for record in result.records:
+        for client in record.clients:
+            assert client.first_contact == (client.client not in met)
+            extra = factors if client.first_contact and record.round > 1 else 0
+            assert client.down.tensor_bytes == usual + extra
+            assert client.down.head_bytes == client.up.head_bytes
+            assert client.down.serialised_bytes > client.down.tensor_bytes
+        met |= {client.client for client in record.clients}
+
+
+def test_faulty_clients_are_set_aside_and_the_rest_is_averaged(
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path
+) -> None:
+    config = tiny_config(
+        tiny_model("bert"), tiny_table, federation={"num_clients": 4, "num_rounds": 1}
+    )
+    faults = {
+        (0, 1): nan,
+        (0, 2): lambda upload: ClientFailure(2, "RuntimeError: out of memory"),
+    }
+    engine = Faulty(faults=faults, threads=1, device="cpu")
+    result = run(config, engine=engine, folder=tmp_path)
+    (record,) = result.records
+    reasons = {failure.client: failure.reason for failure in record.failures}
+    assert set(reasons) == {1, 2}
+    assert "NaN" in reasons[1]
+    assert record.clients[1].up is not None, "bytes that were sent count, used or not"
+    assert record.clients[2].up is None
+    assert result.summary["num_failures"] == 2
+    state = RunFolder.open(result.folder).load_state()
+    assert all(bool(value.isfinite().all()) for value in state.params.values())
+    assert state.contacted == {0, 3}
+
+
+def test_below_the_quorum_the_state_is_kept_and_the_run_can_go_on(
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path
+) -> None:
+    federation = {"num_clients": 3, "num_rounds": 2, "min_uploads": 2}
+    config = tiny_config(tiny_model("bert"), tiny_table, federation=federation)
+    engine = Faulty(faults={(1, 0): nan, (1, 2): nan}, threads=1, device="cpu")
+    with pytest.raises(
+        ClientError, match=r"round 2: 1 of 3 clients.*min_uploads is 2; client 0: .*NaN"
+    ):
+        run(config, engine=engine, folder=tmp_path)
+    home = RunFolder.open(tmp_path / "tiny")
+    assert home.load_state().round == 1
+    result = run(resume=tmp_path / "tiny")
+    assert len(result.records) == 2
+    whole = run(config, folder=tmp_path / "whole")
+    assert (result.folder / "latest.safetensors").read_bytes() == (
+        whole.folder / "latest.safetensors"
+    ).read_bytes()
+
+
+def test_more_rounds_on_resume_and_nothing_else(
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path
+) -> None:
+    def config(num_rounds: int, **more: Any) -> Any:
+        federation = {"num_clients": 3, "num_rounds": num_rounds}
+        return tiny_config(tiny_model("bert"), tiny_table, federation=federation, **more)
+
+    whole = run(config(4), folder=tmp_path / "whole")
+    part = run(config(2), folder=tmp_path / "part")
+    with pytest.raises(ConfigError, match=r"seed: 3 in the run, 4 now; .*num_rounds may grow"):
+        run(config(4, seed=4), resume=part.folder)
+    with pytest.raises(ConfigError, match=r"method\.rank: 4 in the run, 2 now"):
+        run(config(4, method={"name": "federa", "rank": 2}), resume=part.folder)
+    with pytest.raises(ConfigError, match=r"federation\.num_rounds: 1 is less"):
+        run(config(1), resume=part.folder)
+    more = run(config(4), resume=part.folder)
+    assert len(more.records) == 4
+    assert (more.folder / "latest.safetensors").read_bytes() == (
+        whole.folder / "latest.safetensors"
+    ).read_bytes()
+    done = run(resume=more.folder)
+    assert len(done.records) == 4, "a finished run resumes to nothing more"
+
+
+def test_changed_data_or_model_is_noticed_on_resume(
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    table = tmp_path / "train.csv"
+    shutil.copy(tiny_table, table)
+    model = shutil.copytree(tiny_model("bert"), tmp_path / "model")
+    config = tiny_config(str(model), table, federation={"num_clients": 3, "num_rounds": 1})
+    result = run(config, folder=tmp_path)
+    table.write_text(tiny_table.read_text().replace("number 7 ", "number seventy ", 1))
+    with pytest.raises(DataError, match="data or its split changed"):
+        run(resume=result.folder)
+    shutil.copy(tiny_table, table)
+    weights = load_file(model / "model.safetensors")
+    weights["encoder.layer.0.output.dense.bias"] += 1e-4
+    save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match="differ from the server's"):
+        run(resume=result.folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"federation": {"num_clients": 500}, "partition": "iid"}, "500 clients cannot share 108"),
+        ({"federation": {"num_clients": 50}}, r"min_examples.*exceed the 108"),
+        ({"method": {"name": "federa", "rank": 33}}, r"method\.rank: 33 exceeds 32"),
+        ({"method": {"name": "lora", "rank": 33}}, r"method\.rank: 33 exceeds 32"),
+        ({"method": {"name": "federa", "targets": ["qry"]}}, "no module 'qry'"),
+        ({"train": {"max_length": 67}}, "67 exceeds the model's 66 positions"),
+        ({"evaluation": {"splits": ["validation", "test"]}}, "has no test split"),
+        ({"engine": {"device": "cuda:9"}}, "'cuda:9' cannot be used here"),
+        ({"partition": "natural", "federation": {}}, "natural needs clients in the data"),
+    ],
+)
+def test_what_cannot_run_leaves_no_folder(
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path, changes: Any, message: str
+) -> None:
+    config = tiny_config(tiny_model("bert"), tiny_table, **changes)
+    with pytest.raises((ConfigError, DataError), match=message) as caught:
+        run(config, folder=tmp_path / "runs")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_natural_clients(
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path
+) -> None:
+    data = {"name": "files", "train": str(tiny_table), "client": "site"}
+    content = tiny_config(tiny_model("bert"), tiny_table).model_dump()
+    content |= {"data": data, "federation": {"num_rounds": 1}}
+    del content["partition"]
+    from federa import RunConfig
+
+    result = run(RunConfig.parse(content), folder=tmp_path)
+    assert len(result.records[0].clients) == 5

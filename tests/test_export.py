@@ -1,0 +1,178 @@
+"""Exports, loaded by the tools that other people use."""
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+from builders import tiny_config
+from federa import Predictor, RunConfig, export_run, run
+from federa.checkpoint import BEST, RunFolder
+from federa.errors import ConfigError, DataError, RunError
+from federa.inference import read_texts
+from federa.preparation import prepare_again
+from tiny import ARCHITECTURES
+
+TEXTS = ["please the printer number 5 again", "password", "the screen is lost"]
+FEDERA = {"name": "federa", "rank": 4, "alpha": 6}
+
+
+def finish(model: str, table: Path, folder: Path, method: object) -> Path:
+    federation = {"num_clients": 3, "num_rounds": 2}
+    train = {"max_steps": 4, "batch_size": 4, "max_length": 24, "learning_rate": 0.01}
+    config = tiny_config(model, table, method=method, federation=federation, train=train)
+    return run(config, folder=folder).folder
+
+
+def own_logits(folder: Path) -> torch.Tensor:
+    """What the run's own adapted model (residual and factors) computes at its best state."""
+    home = RunFolder.open(folder)
+    config, facts, state = home.config(), home.facts(), home.load_state(BEST)
+    model, _ = prepare_again(config, facts, state).build()
+    for name, value in state.params.items():
+        model.get_parameter(name).data.copy_(value)
+    return logits(model, facts.source)
+
+
+def logits(model: torch.nn.Module, tokenizer: str) -> torch.Tensor:
+    batch = AutoTokenizer.from_pretrained(tokenizer)(TEXTS, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+        return model.eval()(**inputs).logits
+
+
+def load_with_peft(folder: Path, base: str) -> torch.nn.Module:
+    config = AutoConfig.from_pretrained(folder)
+    plain = AutoModelForSequenceClassification.from_pretrained(
+        base, config=config, dtype=torch.float32
+    )
+    return PeftModel.from_pretrained(plain, folder)
+
+
+@pytest.fixture(scope="module")
+def done(
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    return finish(tiny_model("bert"), tiny_table, tmp_path_factory.mktemp("runs"), FEDERA)
+
+
+@pytest.mark.parametrize("method", [FEDERA, {"name": "lora", "rank": 4}], ids=["federa", "lora"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_peft_and_merged_compute_what_the_run_computes(
+    tiny_model: Callable[[str], str],
+    tiny_table: Path,
+    tmp_path: Path,
+    architecture: str,
+    method: object,
+) -> None:
+    base = tiny_model(architecture)
+    folder = finish(base, tiny_table, tmp_path, method)
+    wanted = own_logits(folder)
+    adapter = folder / "export" / "peft"
+    adapted = load_with_peft(adapter, base)
+    torch.testing.assert_close(logits(adapted, str(adapter)), wanted, atol=1e-5, rtol=1e-4)
+    settings = adapted.peft_config["default"]
+    factor = (2 if method is FEDERA else 1) * (2 if architecture == "modernbert" else 1)
+    assert settings.r == 4 * factor
+    assert settings.lora_alpha / settings.r == pytest.approx(1.5 if method is FEDERA else 1.0)
+    merged = export_run(folder, "merged")
+    plain = AutoModelForSequenceClassification.from_pretrained(merged)
+    torch.testing.assert_close(logits(plain, str(merged)), wanted, atol=1e-5, rtol=1e-4)
+    assert plain.config.id2label == {0: "password", 1: "printer", 2: "screen"}
+
+
+def test_full_exports_merged_only(
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path
+) -> None:
+    folder = finish(tiny_model("bert"), tiny_table, tmp_path, "full")
+    merged = AutoModelForSequenceClassification.from_pretrained(folder / "export" / "merged")
+    wanted = own_logits(folder)
+    torch.testing.assert_close(logits(merged, str(folder / "export" / "merged")), wanted)
+    with pytest.raises(ConfigError, match=r"full changes whole weights.*use merged"):
+        export_run(folder, "peft")
+
+
+def test_pipeline_gives_label_names(done: Path) -> None:
+    merged = export_run(done, "merged")
+    classify = pipeline("text-classification", model=str(merged))
+    labels = [answer["label"] for answer in classify(TEXTS)]
+    assert labels == [prediction.label for prediction in Predictor(done).predict(TEXTS)]
+    assert set(labels) <= {"password", "printer", "screen"}
+
+
+@pytest.mark.parametrize("format", ["peft", "merged"])
+def test_the_lines_on_the_model_card_run(
+    done: Path, format: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = export_run(done, format)
+    card = (folder / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
+    monkeypatch.chdir(folder)
+    exec(compile(code, "card", "exec"), {})
+    printed = capsys.readouterr().out
+    assert re.search(r"'label': '(password|printer|screen)', 'score': 0\.\d+", printed)
+    facts = RunFolder.open(done).facts()
+    assert facts.base_sha256 in card
+    assert f"{facts.num_trained_parameters:,} of {facts.num_parameters:,}" in card
+    assert "3 of 3" in card
+    assert "validation (12 examples) | accuracy" in card
+
+
+def test_compressed_adapters_state_their_error(
+    done: Path, tiny_model: Callable[[str], str], tmp_path: Path
+) -> None:
+    errors = []
+    for rank in (1, 4, 8):
+        folder = export_run(done, "peft", tmp_path / f"rank{rank}", rank=rank)
+        (stated,) = re.findall(
+            r"differs from the trained one by ([\d.]+)%", (folder / "README.md").read_text()
+        )
+        errors.append(float(stated))
+        assert load_with_peft(folder, tiny_model("bert")).peft_config["default"].r == rank
+    assert errors[0] > errors[1] >= errors[2] == 0.0
+    small = logits(load_with_peft(tmp_path / "rank8", tiny_model("bert")), tiny_model("bert"))
+    torch.testing.assert_close(small, own_logits(done), atol=1e-5, rtol=1e-4)
+
+
+def test_what_cannot_be_exported(done: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--format: 'onnx'; allowed: peft, merged"):
+        export_run(done, "onnx")
+    with pytest.raises(ConfigError, match="--rank: applies to"):
+        export_run(done, "merged", rank=2)
+    with pytest.raises(ConfigError, match="at least 1"):
+        export_run(done, "peft", rank=0)
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(RunError, match="already exists"):
+        export_run(done, "peft", tmp_path / "taken")
+    with pytest.raises(RunError, match="not a run folder"):
+        export_run(tmp_path, "peft")
+
+
+def test_predict_labels_in_order(done: Path, tmp_path: Path) -> None:
+    predictor = Predictor(done)
+    found = predictor.predict(TEXTS)
+    assert [prediction.text for prediction in found] == TEXTS
+    assert predictor.predict([]) == []
+    shares = own_logits(done).softmax(dim=1)
+    for prediction, row in zip(found, shares, strict=True):
+        assert prediction.label == predictor.facts.labels[int(row.argmax())]
+        assert prediction.score == pytest.approx(float(row.max()), rel=1e-4)
+    table = tmp_path / "new.csv"
+    table.write_text('text,other\n"a, b",1\nc,2\n')
+    assert read_texts(str(table), io.BytesIO()) == ["a, b", "c"]
+    assert read_texts("-", io.BytesIO(b"one\n\ntwo\n")) == ["one", "two"]
+    with pytest.raises(DataError, match="standard input: no text"):
+        read_texts("-", io.BytesIO())
+
+
+def test_the_public_names() -> None:
+    import federa
+
+    for name in federa.__all__:
+        assert getattr(federa, name) is not None
+    assert federa.RunConfig is RunConfig
