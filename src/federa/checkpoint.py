@@ -233,7 +233,8 @@ def _pack(tensors: Tensors, facts: dict[str, Any]) -> bytes:
     from safetensors.torch import save
 
     # one key, since safetensors writes several in no fixed order: equal states are equal bytes
-    metadata = {"facts": json.dumps(facts)}
+    # and the names, since it sorts tensors too and sums over all of them depend on their order
+    metadata = {"facts": json.dumps(facts | {"names": list(tensors)})}
     contiguous = {name: value.contiguous() for name, value in tensors.items()}
     return bytes(save(contiguous, metadata=metadata))
 
@@ -243,10 +244,8 @@ def _unpack(path: Path) -> tuple[Tensors, dict[str, Any]]:
 
     try:
         with safe_open(path, framework="pt") as file:
-            names = list(file.keys())
-            return {name: file.get_tensor(name) for name in names}, json.loads(
-                file.metadata()["facts"]
-            )
+            facts = json.loads(file.metadata()["facts"])
+            return {name: file.get_tensor(name) for name in facts["names"]}, facts
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path}: damaged or unreadable ({error})") from error
 
