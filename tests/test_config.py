@@ -15,11 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from federa.config import REGISTRIES, RunConfig, apply_changes, names_of, parse_yaml, read_yaml
+from federa.config import REGISTRIES, RunConfig
 from federa.datasets import Files, ServiceDesk
 from federa.errors import ConfigError
 from federa.local import TrainConfig
 from federa.methods import Full, Lora
+from federa.registry import names
+from federa.yaml_text import apply_changes, parse_yaml, read_yaml
 
 NAN, INF = float("nan"), float("inf")
 BASE: dict[str, Any] = {"data": "servicedesk"}
@@ -476,7 +478,7 @@ def test_the_schema_offers_the_registered_names(key: str) -> None:
     schema = json.loads(json.dumps(RunConfig.model_json_schema(), allow_nan=False))
     leaves = _leaves(schema, schema["properties"][key])
     records = [leaf for leaf in leaves if leaf.get("type") == "object"]
-    assert [leaf["properties"]["name"]["const"] for leaf in records] == names_of(REGISTRIES[key])
+    assert [leaf["properties"]["name"]["const"] for leaf in records] == names(REGISTRIES[key])
     assert not any(leaf["additionalProperties"] for leaf in records)
 
 

@@ -10,14 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from federa.errors import ConfigError, ModelError
-from federa.models import (
-    find_targets,
-    load_classifier,
-    load_tokenizer,
-    locate,
-    max_positions,
-    select_layers,
-)
+from federa.models import load_classifier, load_tokenizer, locate, max_positions
+from federa.targets import find_targets, select_layers
 
 LABELS = ("a", "b", "c")
 

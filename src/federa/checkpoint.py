@@ -5,23 +5,20 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import platform
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from federa.config import RunConfig, read_yaml
+from federa.config import RunConfig
+from federa.environment import environment
 from federa.errors import RunError
 from federa.files import append_line, explained, sync_folder, write_atomically
 from federa.measure import RoundRecord, read_records
 from federa.types import Layout, LowRankPair, Plan, ServerState
-from federa.version import __version__
+from federa.yaml_text import read_yaml
 
 if TYPE_CHECKING:
     from federa.types import Tensors
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
 CONFIG, ENVIRONMENT, FACTS = "config.yaml", "environment.json", "facts.json"
 SPLIT, RECORDS, SUMMARY = "split.json", "rounds.jsonl", "summary.json"
 START, LATEST, BEST = "start.safetensors", "latest.safetensors", "best.safetensors"
-PACKAGES = ("torch", "transformers", "peft", "safetensors", "numpy", "scipy", "scikit-learn")
 
 
 @dataclass(frozen=True)
@@ -92,7 +88,7 @@ class RunFolder:
             folder = cls(draft)
             write_atomically(draft / CONFIG, config.to_yaml().encode())
             write_atomically(
-                draft / ENVIRONMENT, json.dumps(environment(config), indent=2).encode()
+                draft / ENVIRONMENT, json.dumps(environment(config.seed), indent=2).encode()
             )
             write_atomically(draft / FACTS, facts.to_json().encode())
             write_atomically(draft / SPLIT, json.dumps({"clients": clients}).encode())
@@ -261,57 +257,3 @@ def _layout(content: dict[str, Any]) -> Layout:
         pairs=pairs,
         starts=tuple(content["starts"]),
     )
-
-
-def versions() -> dict[str, str]:
-    """The versions that a result depends on."""
-    found = {"python": platform.python_version(), "federa": __version__}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "absent"
-    return found
-
-
-def environment(config: RunConfig) -> dict[str, Any]:
-    """Versions, source commit, seed and hardware."""
-    import torch
-
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return {
-        "versions": versions(),
-        "commit": _commit(),
-        "seed": config.seed,
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "num_cores": os.cpu_count(),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "gpus": gpus,
-    }
-
-
-def _commit() -> str | None:
-    """The commit of the source tree that is imported, where it is one."""
-    try:
-        found = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip() or None
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

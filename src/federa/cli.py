@@ -142,9 +142,10 @@ def init(
     out: Annotated[Path, typer.Option(help="Where to write.")] = Path(DEFAULT_FILE),
 ) -> None:
     """Write a starter configuration for your own data."""
-    from federa.config import RunConfig, parse_yaml
+    from federa.config import RunConfig
     from federa.files import write_atomically
     from federa.starter import starter_yaml
+    from federa.yaml_text import parse_yaml
 
     if out.exists():
         raise RunError(f"{out}: already exists; name another with --out")

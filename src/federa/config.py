@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from federa.datasets import DATASETS
 from federa.engines import ENGINES
@@ -15,9 +23,10 @@ from federa.errors import ConfigError
 from federa.local import TrainConfig, resolve_rate
 from federa.methods import METHODS
 from federa.partition import PARTITIONERS
-from federa.registry import canonical, nearest
+from federa.registry import RECORD, canonical, names, nearest
 from federa.rules import RULES
 from federa.tasks import TASKS
+from federa.yaml_text import apply_changes, read_yaml
 
 REGISTRIES: dict[str, tuple[type[BaseModel], ...]] = {
     "task": TASKS,
@@ -34,7 +43,7 @@ class FederationConfig(BaseModel):
     """Who takes part. num_clients: null takes the data's own clients; clients_per_round: null is
     all; min_uploads: the quorum of usable updates, below which a round fails."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = RECORD
 
     num_clients: PositiveInt | None = None
     clients_per_round: PositiveInt | None = None
@@ -51,7 +60,7 @@ class EvaluationConfig(BaseModel):
     of the training rows, where the data has no validation split.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = RECORD
 
     every: PositiveInt = 1
     splits: Annotated[list[Literal["validation", "test"]], Field(min_length=1)] = ["validation"]
@@ -111,10 +120,22 @@ class RunConfig(BaseModel):
         for key, registry in REGISTRIES.items():
             if key in full:
                 full[key] = _named(key, full[key], registry)
-        data = full.get("data")
-        if isinstance(data, dict) and (data.get("client") or data.get("file_per_client")):
-            full.setdefault("partition", {"name": "natural"})
+        if "partition" not in full and _brings_clients(full.get("data")):
+            full["partition"] = {"name": "natural"}
         return full
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: Any, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """The schema with what ``_spell_out`` allows too: a record given by its name alone."""
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        for key, registry in REGISTRIES.items():
+            alone = {"type": "string", "enum": list(spellings(registry))}
+            record = schema["properties"][key]
+            default = {"default": record.pop("default")} if "default" in record else {}
+            schema["properties"][key] = {"anyOf": [alone, record], **default}
+        return schema
 
     @model_validator(mode="after")
     def _agree(self) -> RunConfig:
@@ -174,6 +195,12 @@ class RunConfig(BaseModel):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+def _brings_clients(data: Any) -> bool:
+    """Whether a data record or its description names clients of its own."""
+    given = data if isinstance(data, dict) else getattr(data, "__dict__", {})
+    return bool(given.get("client") or given.get("file_per_client"))
+
+
 def _named(key: str, value: Any, registry: tuple[type[BaseModel], ...]) -> Any:
     if isinstance(value, str):
         return {"name": canonical(key, value, registry)}
@@ -184,105 +211,34 @@ def _named(key: str, value: Any, registry: tuple[type[BaseModel], ...]) -> Any:
     name = value.get("name")
     if name is None:
         if key == "data":
-            raise ConfigError(f"data.name: missing; {nearest('', names_of(registry))}")
+            raise ConfigError(f"data.name: missing; {nearest('', names(registry))}")
         name = str(registry[0].model_fields["name"].default)
     if not isinstance(name, str):
         raise ConfigError(f"{key}.name: expected a name, not {name!r}")
     return {**value, "name": canonical(f"{key}.name", name, registry)}
 
 
-def names_of(registry: tuple[type[BaseModel], ...]) -> list[str]:
-    """The registered names."""
-    return [str(record.model_fields["name"].default) for record in registry]
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML that refuses a key given twice, which PyYAML would take silently."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """The mapping, keys checked."""
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, typing.Hashable) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is given twice", key_node.start_mark
-                )
-            if isinstance(key, typing.Hashable):
-                seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
-
-    Raises: ConfigError if it is missing, not UTF-8, not YAML, or not a mapping.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from error
-    found = parse_yaml(str(path), text)
-    if not isinstance(found, dict):
-        what = "empty" if found is None else f"a {type(found).__name__}"
-        raise ConfigError(f"{path}: {what}; a configuration is a mapping of keys")
-    return found
-
-
-def parse_yaml(place: str, text: str) -> Any:
-    """The value of a YAML text; ``place`` names it in the error."""
-    try:
-        return yaml.load(text, Loader=_UniqueKeys)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{place}:{mark.line + 1}" if mark else place
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"{where}: not valid YAML ({problem})") from None
-
-
-def apply_changes(given: dict[str, Any], changes: typing.Sequence[str]) -> dict[str, Any]:
-    """A copy of ``given`` with each ``dotted.key=value`` (value in YAML) set.
-
-    Raises: ConfigError if a change is not of that form.
-    """
-    full = dict(given)
-    for change in changes:
-        key, equals, text = change.partition("=")
-        path = [part.strip() for part in key.split(".")]
-        if not equals or not all(path):
-            raise ConfigError(f"--set {change}: expected key=value, such as seed=2")
-        place = full
-        for part in path[:-1]:
-            inner = place.get(part)
-            if isinstance(inner, str) and part in REGISTRIES:
-                inner = {"name": inner}
-            place[part] = dict(inner) if isinstance(inner, dict) else {}
-            place = place[part]
-        place[path[-1]] = parse_yaml(f"--set {key}", text)
-    return full
-
-
 def _explain(error: ValidationError) -> str:
     """The first problem in one line: key, value, what is allowed; and how many more there are."""
-    problems = error.errors(include_url=False)
+    found: dict[str, list[Any]] = {}  # a union of types brings one problem for each of them
+    for problem in error.errors(include_url=False):
+        found.setdefault(".".join(_owner(problem["loc"])[1]), []).append(problem)
     # a misspelt key explains a missing one, so it comes first
-    first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
-    place = [str(part) for part in first["loc"]]
-    owner, path = _owner(place)
-    key = ".".join(path) or "configuration"
+    key = min(found, key=lambda key: found[key][0]["type"] != "extra_forbidden")
+    first, more = found[key][0], len(found) - 1
+    owner, path = _owner(first["loc"])
+    key = key or "configuration"
     if first["type"] == "extra_forbidden":
-        allowed = list(owner.model_fields) if owner else []
-        text = f"{key}: unknown key; {nearest(path[-1], allowed)}"
+        text = f"{key}: unknown key; {nearest(path[-1], owner.model_fields if owner else [])}"
     elif first["type"] == "missing":
         text = f"{key}: missing"
         if path[-1] in REGISTRIES:
-            text += f"; one of {', '.join(names_of(REGISTRIES[path[-1]]))}"
+            text += f"; one of {', '.join(names(REGISTRIES[path[-1]]))}"
     else:
-        text = f"{key}: {_reason(first)}, not {_short(first.get('input'))}"
-    more = len({tuple(problem["loc"][:2]) for problem in problems}) - 1
-    return text + (f" (and {more} more)" if more > 0 else "")
+        reasons = list(dict.fromkeys(_reason(problem) for problem in found[key]))
+        reasons[1:] = [reason.removeprefix("must be ") for reason in reasons[1:]]
+        text = f"{key}: {' or '.join(reasons)}, not {_short(first['input'])}"
+    return text + (f" (and {more} more)" if more else "")
 
 
 def _reason(problem: Any) -> str:
@@ -296,14 +252,14 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _owner(place: list[str]) -> tuple[type[BaseModel] | None, list[str]]:
+def _owner(place: tuple[int | str, ...]) -> tuple[type[BaseModel] | None, list[str]]:
     """The record that holds the last key of a pydantic location, and the user's own keys."""
     path: list[str] = []
     owner: type[BaseModel] | None = RunConfig
     inside: type[BaseModel] | None = RunConfig
-    for part in place:
+    for part in map(str, place):
         if len(path) == 1 and path[0] in REGISTRIES and inside is None:
-            records = dict(zip(names_of(REGISTRIES[path[0]]), REGISTRIES[path[0]], strict=True))
+            records = dict(zip(names(REGISTRIES[path[0]]), REGISTRIES[path[0]], strict=True))
             if part in records and len(records) > 1:
                 inside = records[part]  # pydantic names the chosen member of the union here
                 continue

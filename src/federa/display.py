@@ -110,6 +110,9 @@ class RunDisplay:
         recent = self._seconds[-5:]
         left = (self._num_rounds - record.round) * sum(recent) / len(recent)
         shown = "       -" if score is None else f"{score:8.4f}"
+        error = record.scores.get("validation", {}).get("standard_error")
+        if error is not None:
+            shown += f" ±{error:.4f}"
         loss = record.train_loss
         self.console.print(
             f"round {record.round:>4}/{self._num_rounds}  {self._main_score}{shown}  "

@@ -6,6 +6,11 @@ class FederaError(Exception):
 
     exit_code = 2
 
+    def __init__(self, message: str) -> None:
+        # keys, names and other libraries' messages may hold line ends and control characters
+        printable = "".join(letter if letter.isprintable() else " " for letter in message)
+        super().__init__(" ".join(printable.split()))
+
 
 class ConfigError(FederaError):
     """A key or value of the configuration is wrong."""

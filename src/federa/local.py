@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
 
 from federa.errors import ConfigError
+from federa.registry import RECORD
 from federa.seeding import numpy_generator, seeded_torch
 from federa.types import Plan, Upload
 
@@ -35,7 +36,7 @@ class TrainConfig(BaseModel):
     hardware has them.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = RECORD
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: PositiveFloat | None = Field(None, description="null: the method's default")

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any, ClassVar, Protocol
+from typing import Any
+
+from pydantic import ConfigDict
 
 from federa.errors import ConfigError
 
-
-class Registered(Protocol):
-    """What a registry tuple holds: a record class with a name, perhaps aliases, and one line."""
-
-    name: str
-    aliases: ClassVar[tuple[str, ...]]
-    summary: ClassVar[str]
+RECORD = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+"""How every registered record and every section of a configuration is validated."""
 
 
 def names(registry: Iterable[type[Any]]) -> list[str]:
@@ -37,22 +34,27 @@ def canonical(kind: str, given: str, registry: Iterable[type[Any]]) -> str:
     Raises: ConfigError if nothing in ``registry`` has that name.
     """
     folded = given.lower().replace("-", "_")
-    known: dict[str, str] = {}
-    for record in registry:
-        name = str(record.model_fields["name"].default)
-        for spelling in (name, *record.aliases):
-            known[spelling.lower().replace("-", "_")] = name
+    known = {spelling.lower(): name for spelling, name in spellings(registry).items()}
     if folded in known:
         return known[folded]
-    hint = nearest(folded, known)
-    raise ConfigError(f"{kind}: unknown name {given!r}; {hint}")
+    raise ConfigError(f"{kind}: unknown name {given!r}; {nearest(folded, known)}")
+
+
+def spellings(registry: Iterable[type[Any]]) -> dict[str, str]:
+    """Every name and alias in ``registry``, with the canonical name that it stands for."""
+    return {
+        spelling: name
+        for record in registry
+        for name in names((record,))
+        for spelling in (name, *record.aliases)
+    }
 
 
 def describe(registry: Iterable[type[Any]]) -> list[tuple[str, str]]:
     """(name with aliases, one-line summary) of every record class, for the lists."""
     rows = []
     for record in registry:
-        name = str(record.model_fields["name"].default)
+        (name,) = names((record,))
         also = f" ({', '.join(record.aliases)})" if record.aliases else ""
         rows.append((name + also, record.summary))
     return rows

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from federa.checkpoint import ENVIRONMENT, RunFacts, RunFolder, versions
+from federa.checkpoint import ENVIRONMENT, RunFacts, RunFolder
+from federa.environment import versions
 from federa.errors import ConfigError, RunError
 from federa.preparation import prepare_again
 

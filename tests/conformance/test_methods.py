@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from federa.methods import METHODS
-from federa.models import find_targets, hash_encoder, head_names, load_classifier, load_tokenizer
+from federa.models import hash_encoder, head_names, load_classifier, load_tokenizer
+from federa.targets import find_targets
 from tiny import ARCHITECTURES
 
 LABELS = ("a", "b", "c")

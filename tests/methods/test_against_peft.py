@@ -88,7 +88,7 @@ def test_lora_forward_and_gradients_equal_pefts(
 def test_lora_starts_as_peft_does() -> None:
     """A uniform in +-sqrt(1/d_in), which is what Kaiming with a = sqrt(5) gives; B zero."""
     from federa.methods.low_rank import pair_of
-    from federa.models import Target
+    from federa.targets import Target
 
     pair = pair_of(Target("encoder.query"), 1.0)
     assert (pair.a, pair.b) == ("encoder.query.lora_A", "encoder.query.lora_B")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
+from federa.registry import RECORD
 from federa.types import Corpus, Table
 
 
@@ -15,7 +16,7 @@ class ServiceDesk(BaseModel):
     Written for this project; train and test share no phrasing. It needs no files and no network.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = RECORD
     aliases: ClassVar[tuple[str, ...]] = ("builtin", "demo")
     summary: ClassVar[str] = "built-in corpus: messages to a service desk, 14 labels"
     task: ClassVar[str] = "text_classification"

@@ -7,11 +7,11 @@ import math
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from federa.datasets.interface import read_text
 from federa.errors import DataError
-from federa.registry import nearest
+from federa.registry import RECORD, nearest
 from federa.types import Corpus, Table
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
@@ -26,7 +26,7 @@ class Files(BaseModel):
     text, label, client: columns; file_per_client: each training file is one client, named by it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = RECORD
     aliases: ClassVar[tuple[str, ...]] = ("table", "own")
     summary: ClassVar[str] = "your own CSV, TSV, JSON lines, Parquet or datasets folder"
     task: ClassVar[str] = "text_classification"

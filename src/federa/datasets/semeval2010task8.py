@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from federa.datasets.interface import find_folder, read_text
 from federa.errors import DataError
+from federa.registry import RECORD
 from federa.types import Corpus, Table
 
 _SENTENCE = re.compile(r'(\d+)\t"(.*)"')
@@ -22,7 +23,7 @@ class SemEval2010Task8(BaseModel):
     Source: Hendrickx et al., SemEval-2010 Task 8.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = RECORD
     aliases: ClassVar[tuple[str, ...]] = ("semeval",)
     summary: ClassVar[str] = "SemEval-2010 Task 8, relation classification, 19 labels"
     task: ClassVar[str] = "text_classification"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, PositiveInt
 
 from federa.engines.evaluation import score_split
 from federa.local import LocalSetup, load_params, train_client
+from federa.registry import RECORD
 from federa.types import ClientFailure, Download, ServerState, Upload
 
 if TYPE_CHECKING:
@@ -22,13 +23,13 @@ class Sequential(BaseModel):
     cores that this process may use.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = RECORD
     aliases: ClassVar[tuple[str, ...]] = ("auto",)
     summary: ClassVar[str] = "one client after another in one resident model"
 
     name: Literal["sequential"] = "sequential"
     device: str = "auto"
-    threads: Literal["auto"] | int = "auto"
+    threads: Literal["auto"] | PositiveInt = "auto"
 
     def open(self, setup: LocalSetup) -> Session:
         """Load the model and adapt it."""

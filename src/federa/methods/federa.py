@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
 
 from federa.methods.fields import Layers, Targets
+from federa.registry import RECORD
 
 if TYPE_CHECKING:
     from torch import nn
 
     from federa.methods.factorisation import Triplets
-    from federa.models import Target
+    from federa.targets import Target
     from federa.types import Layout, Tensors
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ class Federa(BaseModel):
     Source: arXiv 2404.18848, eqs. 4-6.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = RECORD
     aliases: ClassVar[tuple[str, ...]] = ("federa",)
     summary: ClassVar[str] = "LoRA from the principal singular components of the weights"
     traits: ClassVar[frozenset[str]] = frozenset({"low_rank", "svd_start", "stackable", "freezes"})
@@ -48,7 +49,7 @@ class Federa(BaseModel):
     def start(self, model: nn.Module, seed: int) -> Tensors:
         """A0 [R, d_in] and B0 [d_out, R] of every target, and the fresh head."""
         from federa.methods.low_rank import head_values, pair_of
-        from federa.models import find_targets
+        from federa.targets import find_targets
 
         start: Tensors = {}
         for target, found in self._triplets(model, find_targets(model, self.targets, self.layers)):
@@ -83,7 +84,7 @@ class Federa(BaseModel):
     def attach(self, model: nn.Module, start: Tensors) -> Layout:
         """Replace each W by W_res = W - s B0 A0 and add the factors."""
         from federa.methods.low_rank import adapt
-        from federa.models import find_targets
+        from federa.targets import find_targets
 
         targets = find_targets(model, self.targets, self.layers)
         return adapt(model, targets, self.scaling, start, residual=True)

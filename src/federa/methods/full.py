@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
+from federa.registry import RECORD
 from federa.types import Layout
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class Full(BaseModel):
     Source: FedFT in arXiv 2404.18848, section IV.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = RECORD
     aliases: ClassVar[tuple[str, ...]] = ("fedft",)
     summary: ClassVar[str] = "every weight (the paper's FedFT)"
     traits: ClassVar[frozenset[str]] = frozenset()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
 
 from federa.methods.fields import Layers, Targets
+from federa.registry import RECORD
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,7 +22,7 @@ class Lora(BaseModel):
     Source: arXiv 2106.09685, eq. 3.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = RECORD
     aliases: ClassVar[tuple[str, ...]] = ("fedlr", "fedit")
     summary: ClassVar[str] = "LoRA from zero (the paper's FedLR)"
     traits: ClassVar[frozenset[str]] = frozenset({"low_rank", "stackable", "freezes"})
@@ -46,8 +47,8 @@ class Lora(BaseModel):
 
         from federa.errors import ConfigError
         from federa.methods.low_rank import head_values, pair_of, target_weight
-        from federa.models import find_targets
         from federa.seeding import torch_generator
+        from federa.targets import find_targets
 
         start: Tensors = {}
         for target in find_targets(model, self.targets, self.layers):
@@ -68,7 +69,7 @@ class Lora(BaseModel):
     def attach(self, model: nn.Module, start: Tensors) -> Layout:
         """Add the factors beside each frozen W."""
         from federa.methods.low_rank import adapt
-        from federa.models import find_targets
+        from federa.targets import find_targets
 
         targets = find_targets(model, self.targets, self.layers)
         return adapt(model, targets, self.scaling, start, residual=False)

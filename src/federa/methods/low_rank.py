@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from federa.models import Target, head_names
+from federa.models import head_names
+from federa.targets import Target
 from federa.types import Layout, LowRankPair, Tensors
 
 

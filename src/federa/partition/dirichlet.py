@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, Field, PositiveInt
 
 from federa.errors import ConfigError
+from federa.registry import RECORD
 
 if TYPE_CHECKING:
     import numpy
@@ -21,7 +22,7 @@ class Dirichlet(BaseModel):
     Source: arXiv 1909.06335 (the prior over classes), in the per-class form of arXiv 2102.02079.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = RECORD
     aliases: ClassVar[tuple[str, ...]] = ("label_dirichlet",)
     summary: ClassVar[str] = "label skew, shares of each class ~ Dirichlet(alpha)"
     reads: ClassVar[str] = "label"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from federa.errors import ConfigError
+from federa.registry import RECORD
 
 if TYPE_CHECKING:
     import numpy
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class Iid(BaseModel):
     """A random split into clients whose sizes differ by at most one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = RECORD
     aliases: ClassVar[tuple[str, ...]] = ("uniform",)
     summary: ClassVar[str] = "at random, in equal shares"
     reads: ClassVar[str] = "label"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from federa.errors import ConfigError
+from federa.registry import RECORD
 
 if TYPE_CHECKING:
     import numpy
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class Natural(BaseModel):
     """Client k holds the rows of the k-th client name, in sorted order of the names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = RECORD
     aliases: ClassVar[tuple[str, ...]] = ("by_client",)
     summary: ClassVar[str] = "the data's own clients (a client column, or a file each)"
     reads: ClassVar[str] = "client"

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
+from federa.registry import RECORD
 from federa.types import Download, ServerState
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class FedAvg(BaseModel):
     Source: arXiv 1602.05629, algorithm 1.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = RECORD
     aliases: ClassVar[tuple[str, ...]] = ()
     summary: ClassVar[str] = "mean of the clients' tensors, weighted by examples"
 

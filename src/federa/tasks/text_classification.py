@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
+
+from federa.registry import RECORD
 
 if TYPE_CHECKING:
     import numpy
@@ -47,7 +49,7 @@ class EncodedTexts:
 class TextClassification(BaseModel):
     """Cross-entropy over the labels of an ``AutoModelForSequenceClassification``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = RECORD
     aliases: ClassVar[tuple[str, ...]] = ("sequence_classification",)
     summary: ClassVar[str] = "one label for each text (accuracy, macro-F1)"
     columns: ClassVar[tuple[str, ...]] = ("text", "label")

@@ -1,0 +1,83 @@
+"""Configurations as text: YAML read strictly, and ``key=value`` changes to it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from federa.errors import ConfigError
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML that refuses a key given twice, which PyYAML would take silently."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """The mapping, keys checked."""
+        seen: set[Any] = set()
+        if not isinstance(node, yaml.MappingNode):
+            return super().construct_mapping(node, deep)  # which says what is wrong
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is given twice", key_node.start_mark
+                )
+            if isinstance(key, Hashable):
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises: ConfigError if it is missing, not UTF-8, not YAML, or not a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from error
+    found = parse_yaml(str(path), text)
+    if not isinstance(found, dict):
+        what = "empty" if found is None else f"a {type(found).__name__}"
+        raise ConfigError(f"{path}: {what}; a configuration is a mapping of keys")
+    return found
+
+
+def parse_yaml(place: str, text: str) -> Any:
+    """The value of a YAML text; ``place`` names it in the error."""
+    try:
+        return yaml.load(text, Loader=_UniqueKeys)
+    except Exception as error:  # beside its own errors, PyYAML lets those of bad tags through
+        mark = getattr(error, "problem_mark", None)
+        where = f"{place}:{mark.line + 1}" if mark else place
+        problem = getattr(error, "problem", None) or str(error)
+        raise ConfigError(f"{where}: not valid YAML ({problem})") from None
+
+
+def apply_changes(given: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """A copy of ``given`` with each ``dotted.key=value`` (value in YAML) set.
+
+    Raises: ConfigError if a change is not of that form.
+    """
+    full = dict(given)
+    for change in changes:
+        key, equals, text = change.partition("=")
+        path = [part.strip() for part in key.split(".")]
+        if not equals or not all(path):
+            raise ConfigError(f"--set {change}: expected key=value, such as seed=2")
+        place = full
+        for part in path[:-1]:
+            inner = place.get(part)
+            if isinstance(inner, str):  # a record given by its name alone
+                inner = {"name": inner}
+            place[part] = dict(inner) if isinstance(inner, dict) else {}
+            place = place[part]
+        place[path[-1]] = parse_yaml(f"--set {key}", text)
+    return full
