@@ -23,7 +23,7 @@ from federa.errors import ConfigError
 from federa.local import TrainConfig, resolve_rate
 from federa.methods import METHODS
 from federa.partition import PARTITIONERS
-from federa.registry import RECORD, canonical, names, nearest
+from federa.registry import RECORD, canonical, names, nearest, spellings
 from federa.rules import RULES
 from federa.tasks import TASKS
 from federa.yaml_text import apply_changes, read_yaml
