@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from federa.config import RunConfig, parse_yaml
+from federa.config import RunConfig
 from federa.datasets import Files
 from federa.errors import DataError
 from federa.starter import starter_yaml
+from federa.yaml_text import parse_yaml
 
 SITES = "id,message,intent,site\n1,the printer is broken,print,north\n2,a new badge,badge,south\n"
 
