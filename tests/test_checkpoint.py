@@ -55,6 +55,16 @@ def test_a_torn_last_record_is_dropped(finished: Path, tmp_path: Path) -> None:
     assert path.read_text().count("\n") == 2
 
 
+def test_what_a_killed_process_left_is_removed(finished: Path, tmp_path: Path) -> None:
+    folder = copy(finished, tmp_path)
+    (folder / ".latest.safetensors.123.tmp").write_bytes(b"half")
+    (folder / "export" / ".peft.123.tmp").mkdir()
+    (folder / "export" / "peft").rename(folder / "export" / ".peft.123.old")
+    run(resume=folder)
+    assert not list(folder.rglob(".*.tmp")) + list(folder.rglob(".*.old"))
+    assert (folder / "export" / "peft" / "adapter_model.safetensors").is_file()
+
+
 def test_two_processes_cannot_share_a_run(finished: Path) -> None:
     home = RunFolder.open(finished)
     with home.locked(), pytest.raises(RunError, match="another process"):

@@ -286,7 +286,9 @@ def test_data_that_does_not_fit_is_refused_before_anything_is_written(
     assert sorted(os.listdir(folder)) == before
 
 
-@pytest.mark.parametrize("model", ["nothing", "minilmm", ".", "two words/x"])
+@pytest.mark.parametrize(
+    "model", ["nothing", "minilmm", ".", "two words/x", "~nobody-here/x", "long" * 1000]
+)
 def test_a_model_that_is_not_there_is_refused(federa: Federa, folder: Path, model: str) -> None:
     before = sorted(os.listdir(folder))
     assert_one_line(federa("run", "good.yaml", "--set", f"model={model}"), "model: ", model)

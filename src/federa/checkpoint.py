@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -82,7 +82,7 @@ class RunFolder:
         """
         with explained(parent):
             parent.mkdir(parents=True, exist_ok=True)
-            draft = parent / f".{config.name}.{os.getpid()}.tmp"
+            draft = parent / f".{config.name}.{uuid.uuid4().hex}.tmp"
             draft.mkdir()
         try:
             folder = cls(draft)
@@ -123,6 +123,15 @@ class RunFolder:
             except BlockingIOError as error:
                 raise RunError(f"{self.path}: another process is working on this run") from error
             yield
+
+    def tidy(self) -> None:
+        """Remove what a killed process left half written; for the holder of the lock."""
+        for pattern in ("*.tmp", "*.old"):
+            for path in [*self.path.glob(f".{pattern}"), *self.path.glob(f"export/.{pattern}")]:
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
 
     def config(self) -> RunConfig:
         """The resolved configuration."""

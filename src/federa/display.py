@@ -98,10 +98,11 @@ class RunDisplay:
     def clients(self, arrivals: Iterable[Item], round: int, total: int) -> Iterable[Item]:
         """Move the client bar on."""
         assert self._clients is not None
-        self._bar.reset(self._clients, total=total)
+        self._bar.reset(self._clients, total=total, text="")
         for arrival in arrivals:
             self._bar.advance(self._clients)
             yield arrival
+        self._bar.update(self._clients, text="scoring")
 
     def finished_round(self, record: RoundRecord, score: float | None) -> None:
         """Print the round's line."""

@@ -79,6 +79,7 @@ def run(
     """Run ``config`` in a new folder below ``folder``, or go on in the run folder ``resume``.
 
     With ``resume``, ``config`` may ask for more rounds and must equal the stored one otherwise.
+    torch's thread count and deterministic mode are set for the process, as the run's plan says.
     Raises: FederaError of every kind.
     """
     progress = progress or Silent()
@@ -92,6 +93,7 @@ def run(
         home = RunFolder.open(Path(resume))
     with home.locked():
         if resume is not None:
+            home.tidy()
             config, setup, state, facts, notes = reopen(home, config)
             for note in notes:
                 progress.note(note)
@@ -198,15 +200,18 @@ def _finish(
     from federa.export import default_formats, export_run
 
     splits = list(setup.evaluation)
+    progress.note("scoring the best and the latest state on all examples")
     summary: dict[str, Any] = {"main_score": config.task.main_score, "num_rounds": len(records)}
+    scored: dict[int, dict[str, Any]] = {}
     for name, file in (("best", BEST), ("latest", LATEST)):
         if name == "best" and not home.has_best():
             continue
         state = home.load_state(file)
-        scores = session.evaluate(
-            state, splits, whole=True, per_client=config.evaluation.per_client
-        )
-        summary[name] = {"round": state.round, "scores": scores}
+        if state.round not in scored:  # the best state often is the latest
+            per_client = config.evaluation.per_client
+            found = session.evaluate(state, splits, whole=True, per_client=per_client)
+            scored[state.round] = found
+        summary[name] = {"round": state.round, "scores": scored[state.round]}
     summary["baseline"] = {
         split: config.task.baseline(setup.examples, setup.evaluation[split].encoded)
         for split in splits

@@ -111,8 +111,12 @@ def test_a_malformed_example_is_refused_with_its_line(
     assert refusal(folder) == f"{folder / 'TRAIN_FILE.TXT'}:{line}: {expected}"
 
 
-def test_a_missing_folder_and_file_are_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "absent") == f"data.folder: no folder {tmp_path / 'absent'}"
+@pytest.mark.parametrize("folder", ["absent", "absent/inner", "~nobody-here/x", "long" * 1000])
+def test_a_missing_folder_is_refused(folder: str) -> None:
+    assert refusal(Path(folder)) == f"data.folder: no folder {folder}"
+
+
+def test_a_missing_or_unreadable_file_is_refused(tmp_path: Path) -> None:
     (release(tmp_path) / "TEST_FILE_FULL.TXT").unlink()
     assert refusal(tmp_path).startswith(f"{tmp_path / 'TEST_FILE_FULL.TXT'}: cannot read (No such")
     (release(tmp_path) / "TRAIN_FILE.TXT").write_bytes(b"")

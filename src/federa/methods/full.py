@@ -31,8 +31,9 @@ class Full(BaseModel):
 
     def start(self, model: nn.Module, seed: int) -> Tensors:
         """Every parameter, as loaded; the seed has no effect."""
-        del seed
-        return {name: value.detach().clone() for name, value in model.named_parameters()}
+        from federa.methods.low_rank import cpu_copy
+
+        return {name: cpu_copy(value) for name, value in model.named_parameters()}
 
     def attach(self, model: nn.Module, start: Tensors) -> Layout:
         """Make everything trainable."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -117,17 +116,16 @@ def _last(name: str) -> str:
 
 
 def head_values(model: nn.Module) -> Tensors:
-    """The head's present values, as a start ships them."""
-    return {name: model.get_parameter(name).detach().clone() for name in head_names(model)}
+    """The head's present values on the CPU, as a start ships them."""
+    return {name: cpu_copy(model.get_parameter(name)) for name in head_names(model)}
+
+
+def cpu_copy(value: Tensor) -> Tensor:
+    """A copy of its own on the CPU."""
+    return value.detach().to("cpu", copy=True)
 
 
 def target_weight(model: nn.Module, target: Target) -> Tensor:
     """The pre-trained weight [d_out, d_in] at ``target``, before adaptation."""
     weight = model.get_parameter(f"{target.module}.weight").detach()
     return weight[slice(*target.rows)] if target.rows else weight
-
-
-def empty_like(weight: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """Uninitialised A [R, d_in] and zero B [d_out, R] for ``weight``, on the CPU in float32."""
-    d_out, d_in = weight.shape
-    return torch.empty(rank, d_in), torch.zeros(d_out, rank)
