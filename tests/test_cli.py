@@ -23,6 +23,7 @@ COMMANDS = [command.name or command.callback.__name__ for command in cli.app.reg
 HEAVY = ("torch", "transformers", "peft", "datasets", "safetensors", "scipy", "sklearn", "pandas")
 TABLES = ("numpy", "pyarrow")
 ROWS = 40
+LONG = "long" * 1000
 
 
 class Outcome(NamedTuple):
@@ -45,6 +46,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "own.csv").write_text("text,label,site\n" + "\n".join(lines), encoding="utf-8")
     (tmp_path / "two.csv").write_text("text,label\na,x\nb,y\n", encoding="utf-8")
     (tmp_path / "bad.csv").write_bytes("text,label\ncafé,x\n".encode("latin-1"))
+    (tmp_path / "done").mkdir()  # looks like a run folder until its files are read
+    for name in ("config.yaml", "facts.json", "start.safetensors", "latest.safetensors"):
+        (tmp_path / "done" / name).write_bytes(b"")
     (tmp_path / "good.yaml").write_text("data: {name: files, train: own.csv}\n", encoding="utf-8")
     (tmp_path / "absent_data.yaml").write_text("data: {name: files, train: no.csv}\n")
     (tmp_path / "unknown_key.yaml").write_text("data: servicedesk\nmehtod: lora\n")
@@ -233,8 +237,16 @@ MISUSE = [
     (["export", "absent"], ["absent: no such folder"]),
     (["export", "."], ["not a run folder"]),
     (["predict", ".", "own.csv"], ["not a run folder"]),
-    (["predict", ".", "absent.txt"], ["absent.txt: cannot read"]),
-    (["predict", ".", "absent.csv"], ["absent.csv: no such file"]),
+    (["predict", "done", "absent.txt"], ["absent.txt: cannot read"]),
+    (["predict", "done", "absent.csv"], ["absent.csv: no such file"]),
+    (["predict", "done", "~nobody-here/a.csv"], ["~nobody-here/a.csv"]),
+    (["predict", "done", "~nobody-here/a.txt"], ["~nobody-here/a.txt"]),
+    (["init", "~nobody-here/a.csv"], ["~nobody-here/a.csv"]),
+    (["init", LONG], [LONG]),
+    (["init", "own.csv", "--out", LONG], [LONG]),
+    (["check", LONG], [LONG]),
+    (["export", LONG], [LONG]),
+    (["run", "--resume", LONG], [LONG]),
 ]
 
 
@@ -287,7 +299,7 @@ def test_data_that_does_not_fit_is_refused_before_anything_is_written(
 
 
 @pytest.mark.parametrize(
-    "model", ["nothing", "minilmm", ".", "two words/x", "~nobody-here/x", "long" * 1000]
+    "model", ["nothing", "minilmm", ".", "two words/x", "~nobody-here/x", LONG]
 )
 def test_a_model_that_is_not_there_is_refused(federa: Federa, folder: Path, model: str) -> None:
     before = sorted(os.listdir(folder))
@@ -321,7 +333,7 @@ def test_an_interrupted_command_ends_with_130(
         (["run", "good.yaml", "--set", "federation.num_clients=37"], "37 clients cannot share"),
         (["export", "."], "not a run folder"),
         (["predict", ".", "own.csv"], "not a run folder"),
-        (["predict", "."], "standard input: no text to label"),
+        (["predict", "done"], "standard input: no text to label"),
         (["run", "--resume", "."], "not a run folder"),
         (["init", "own.csv", "--out", "good.yaml"], "good.yaml: already exists"),
     ],

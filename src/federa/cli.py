@@ -200,8 +200,10 @@ def predict(
     file: Annotated[str, typer.Argument(help="A text a line, or a table; - reads stdin.")] = "-",
 ) -> None:
     """Label new text; one JSON line each."""
+    from federa.checkpoint import RunFolder
     from federa.inference import Predictor, read_texts
 
+    RunFolder.open(folder)  # a wrong folder is said before anything is read
     texts = read_texts(file, sys.stdin.buffer)
     for prediction in Predictor(folder).predict(texts):
         print(json.dumps(vars(prediction), ensure_ascii=False))
@@ -279,6 +281,10 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
+    except OSError as error:  # such as a name that is too long, wherever a path is looked at
+        if error.filename is None:
+            raise
+        _fail(f"{error.filename}: {error.strerror}", 2)
     except Exception as error:
         # typer brings its own copy of click in some versions, so usage errors are known by shape
         if not hasattr(error, "format_message"):

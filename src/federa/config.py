@@ -159,6 +159,11 @@ class RunConfig(BaseModel):
             raise ConfigError(
                 "evaluation.splits: validation must be among them (it picks the best)"
             )
+        if train.warmup_rounds >= federation.num_rounds:
+            raise ConfigError(
+                f"train.warmup_rounds: {train.warmup_rounds} leaves none of the "
+                f"{federation.num_rounds} rounds at the full learning rate"
+            )
         if train.epochs is None and train.max_steps is None:
             raise ConfigError("train.epochs: epochs and max_steps cannot both be null")
         if train.optimizer != "sgd" and train.momentum:
@@ -244,6 +249,8 @@ def _explain(error: ValidationError) -> str:
 def _reason(problem: Any) -> str:
     message = str(problem["msg"])
     message = message[0].lower() + message[1:]
+    if problem["type"] == "model_type":
+        return "must be a mapping of keys"
     return message.removeprefix("value error, ").replace("input should", "must")
 
 

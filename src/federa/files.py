@@ -60,6 +60,11 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def user_path(place: str) -> Path:
+    """``place`` with ``~`` spelt out; an unknown user's stays as it is, where pathlib raises."""
+    return Path(os.path.expanduser(place))
+
+
 def cache_folder() -> Path:
     """Where derived data may be kept between runs: ``$FEDERA_CACHE``, else the user's cache."""
     given = os.environ.get("FEDERA_CACHE")

@@ -11,6 +11,7 @@ from federa.checkpoint import BEST, LATEST, RunFolder
 from federa.datasets.files import SUFFIXES, expand, read_table
 from federa.datasets.interface import read_text
 from federa.errors import DataError
+from federa.files import user_path
 from federa.registry import nearest
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def read_texts(place: str, standard_input: IO[bytes], column: str = "text") -> l
     place: a file, or ``-`` for ``standard_input``. Empty lines are left out.
     Raises: DataError if there is nothing to read.
     """
-    path = Path(place).expanduser()
+    path = user_path(place)
     if place != "-" and path.suffix.lower() in SUFFIXES:
         (file,) = expand(place)
         table = read_table(file)

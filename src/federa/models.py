@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from federa.architectures import ALIASES, ARCHITECTURES, DEMO_PACKAGE, Architecture
 from federa.errors import ModelError
+from federa.files import user_path
 from federa.registry import nearest
 from federa.seeding import seeded_torch
 
@@ -33,8 +35,8 @@ def locate(name: str) -> str:
                 if (Path(folder) / "model" / "config.json").is_file():
                     return str(Path(folder) / "model")
         return ALIASES[name][0]
-    folder_path = Path(name).expanduser()
-    if folder_path.is_dir():
+    folder_path = user_path(name)
+    if os.path.isdir(folder_path):
         if not (folder_path / "config.json").is_file():
             raise ModelError(f"model: the folder {name} has no config.json, so it is not a model")
         return str(folder_path)

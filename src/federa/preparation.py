@@ -67,6 +67,13 @@ def _carve(config: RunConfig, table: Table) -> tuple[Table, Table]:
     for key in numpy.unique(keys):
         rows = rng.permutation(numpy.flatnonzero(keys == key))
         held.extend(rows[: round(config.evaluation.validation_fraction * len(rows))].tolist())
+    if "client" in table:  # a client whose rows are all held out keeps one of them
+        owners = table["client"]
+        remaining = {owners[row] for row in set(range(len(keys))) - set(held)}
+        for row in sorted(held):
+            if owners[row] not in remaining:
+                remaining.add(owners[row])
+                held.remove(row)
     if not held:
         raise DataError(
             f"data: {len(keys)} training examples are too few to hold out "
@@ -98,6 +105,12 @@ def _clients(config: RunConfig, train: Table) -> list[numpy.ndarray]:
     if sampled is not None and sampled > len(clients):
         raise ConfigError(
             f"federation.clients_per_round: {sampled} exceeds the {len(clients)} clients there are"
+        )
+    quorum = sampled or len(clients)
+    if config.federation.min_uploads > quorum:
+        raise ConfigError(
+            f"federation.min_uploads: {config.federation.min_uploads} exceeds the {quorum} clients "
+            "of a round"
         )
     return clients
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import yaml
 
 from federa.datasets.files import expand, is_saved_dataset, read_table
 from federa.errors import DataError
+from federa.files import user_path
 from federa.types import Table
 
 CLIENT_NAMES = ("client", "client_id", "site", "hospital", "branch", "user", "device", "bank")
@@ -20,21 +19,21 @@ def starter_yaml(data: str, name: str = "my-run") -> str:
 
     Raises: DataError if the data cannot be read or no two columns look like text and label.
     """
-    path = Path(data).expanduser()
+    path = user_path(data)
     if is_saved_dataset(path):
         raise DataError(f"{data}: init reads tables; for a datasets folder set data.train by hand")
     files = expand(data)
     table = read_table(files[0])
     text, label = guess_columns(str(files[0]), table)
-    clients = [column for column in CLIENT_NAMES if column in table]
+    client = _by_name(list(table), CLIENT_NAMES)
     lines = [f"data:\n  name: files\n  train: {_quoted(data)}"]
     lines.append(f"  text: {_quoted(text)}\n  label: {_quoted(label)}")
-    if clients:
-        lines.append(f"  client: {clients[0]}  # each value of this column is one client")
+    if client:
+        lines.append(f"  client: {_quoted(client)}  # each value of this column is one client")
     elif len(files) > 1:
         lines.append("  file_per_client: true  # each file is one client")
     lines.append("  # validation: dev.csv   # else a tenth of train, seeded\n  # test: test.csv")
-    if clients or len(files) > 1:
+    if client or len(files) > 1:
         federation = "  num_rounds: 20\n  # clients_per_round: 10   # of all that the data has"
     else:
         lines.append("partition: {name: dirichlet, alpha: 0.5}  # or iid")
@@ -59,7 +58,9 @@ train: {{batch_size: 8, epochs: 1, max_steps: 20, max_length: 128}}
 
 def _quoted(value: str) -> str:
     return (
-        yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("\n...\n").strip()
+        yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)
+        .removesuffix("\n...\n")
+        .strip()
     )
 
 
@@ -74,11 +75,12 @@ def guess_columns(place: str, table: Table) -> tuple[str, str]:
             f"{place}: columns {', '.join(table) or 'none'}; a text and a label are needed"
         )
     text = _by_name(columns, TEXT_NAMES) or max(columns, key=lambda name: _mean_length(table[name]))
-    others = [name for name in columns if name != text and name not in CLIENT_NAMES]
+    others = [name for name in columns if name != text and name.lower() not in CLIENT_NAMES]
     if not others:
         raise DataError(f"{place}: no column besides {text!r} can be the label")
     label = _by_name(others, LABEL_NAMES) or min(
-        others, key=lambda name: len(set(map(str, table[name])))
+        others,
+        key=lambda name: (len(set(map(str, table[name]))) < 2, len(set(map(str, table[name])))),
     )
     return text, label
 

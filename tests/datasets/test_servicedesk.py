@@ -10,7 +10,7 @@ import pytest
 from federa.datasets import ServiceDesk
 from federa.types import Corpus, Table
 
-SHA256 = "0"
+SHA256 = "46bd357e4222dd071789ab3da720feaf04a4608a8b63628d738b1084b6576ca8"
 
 
 @pytest.fixture(scope="module")

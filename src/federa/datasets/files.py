@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import glob
+import json
 import math
+import os
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from federa.datasets.interface import read_text
-from federa.errors import DataError
+from federa.errors import ConfigError, DataError
+from federa.files import user_path
 from federa.registry import RECORD, nearest
 from federa.types import Corpus, Table
 
@@ -32,13 +35,19 @@ class Files(BaseModel):
     task: ClassVar[str] = "text_classification"
 
     name: Literal["files"] = "files"
-    train: str
+    train: str = Field(min_length=1)
     validation: str | None = None
     test: str | None = None
-    text: str = Field("text", description="column with the text")
-    label: str = Field("label", description="column with the label")
-    client: str | None = Field(None, description="column with the client's name")
+    text: str = Field("text", min_length=1, description="column with the text")
+    label: str = Field("label", min_length=1, description="column with the label")
+    client: str | None = Field(None, min_length=1, description="column with the client's name")
     file_per_client: bool = False
+
+    @model_validator(mode="after")
+    def _differ(self) -> Files:
+        if self.text == self.label:
+            raise ConfigError(f"data.label: {self.label!r} is the text column; they must differ")
+        return self
 
     def load(self) -> Corpus:
         """The tables, with columns text, label and, where clients are given, client."""
@@ -67,14 +76,18 @@ class Files(BaseModel):
 
     def _read(self, split: str, place: str) -> Table:
         training = split == "train"
-        if is_saved_dataset(Path(place).expanduser()):
-            rows = _saved_split(Path(place).expanduser(), split)
+        if is_saved_dataset(user_path(place)):
+            rows = _saved_split(user_path(place), split)
             return self._named(place, rows, with_client=training)
         whole: Table = {}
-        for path in expand(place):
+        paths = expand(place)
+        stems = [path.stem for path in paths]
+        unique = len(set(stems)) == len(stems)
+        client_names = {path: path.stem if unique else str(path) for path in paths}
+        for path in paths:
             table = self._named(str(path), read_table(path), with_client=training)
             if training and self.file_per_client:
-                table["client"] = [path.stem] * len(table["text"])
+                table["client"] = [client_names[path]] * len(table["text"])
             for name, values in table.items():
                 whole.setdefault(name, []).extend(values)
         return whole
@@ -92,6 +105,8 @@ class Files(BaseModel):
             table[name] = [
                 _cell(place, column, index, value) for index, value in enumerate(rows[column])
             ]
+            if name != "text":
+                table[name] = [value.strip() for value in table[name]]
         if not table["text"]:
             raise DataError(f"{place}: the table has no rows")
         return table
@@ -102,7 +117,12 @@ def _cell(place: str, column: str, index: int, value: Any) -> str:
     text = "" if missing else str(value)
     if not text.strip():
         raise DataError(f"{place}: row {index + 1} has no value in column {column!r}")
-    return text if column == "text" else text.strip()
+    if isinstance(value, bytes | list | dict):
+        raise DataError(
+            f"{place}: row {index + 1} holds {type(value).__name__} in column {column!r}; "
+            "text or numbers are expected"
+        )
+    return text
 
 
 def expand(place: str) -> list[Path]:
@@ -110,10 +130,10 @@ def expand(place: str) -> list[Path]:
 
     Raises: DataError if there are none or their format is not read.
     """
-    path = Path(place).expanduser()
-    if path.is_dir():
+    path = user_path(place)
+    if os.path.isdir(path):
         found = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES)
-    elif path.exists():
+    elif os.path.exists(path):
         found = [path]
     else:
         found = sorted(Path(match) for match in glob.glob(str(path)))
@@ -143,8 +163,10 @@ def read_table(path: Path) -> Table:
             from pyarrow import parquet
 
             return dict(parquet.read_table(path).to_pydict())
-        content = read_text(path).encode()
-        return _read_csv(content, suffix) if suffix in (".csv", ".tsv") else _read_json(content)
+        content = read_text(path)
+        if suffix in (".csv", ".tsv"):
+            return _read_csv(content.encode(), suffix)
+        return _read_json(content)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path}: cannot be read as {suffix[1:]} ({reason})") from error
@@ -156,7 +178,13 @@ def _read_csv(content: bytes, suffix: str) -> Table:
 
     delimiter = "\t" if suffix == ".tsv" else ","
     parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    header = csv.open_csv(pyarrow.BufferReader(content), parse_options=parse).schema.names
+    read = csv.ReadOptions(block_size=max(1 << 20, len(content) + 1))
+    header = csv.open_csv(
+        pyarrow.BufferReader(content), parse_options=parse, read_options=read
+    ).schema.names
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise ValueError(f"the column {twice[0]!r} is given twice")
     # as text, so that a label such as 007 stays one
     convert = csv.ConvertOptions(
         column_types=dict.fromkeys(header, pyarrow.string()),
@@ -165,28 +193,38 @@ def _read_csv(content: bytes, suffix: str) -> Table:
         null_values=[""],
     )
     table = csv.read_csv(
-        pyarrow.BufferReader(content), parse_options=parse, convert_options=convert
+        pyarrow.BufferReader(content),
+        parse_options=parse,
+        convert_options=convert,
+        read_options=read,
     )
     return dict(table.to_pydict())
 
 
-def _read_json(content: bytes) -> Table:
-    import pyarrow
-    from pyarrow import json as arrow_json
-
-    if content.lstrip().startswith(b"["):
+def _read_json(text: str) -> Table:
+    """JSON lines; Arrow's reader would turn dates to timestamps and long numbers to floats."""
+    if text.lstrip().startswith("["):
         raise ValueError("one JSON object a line is expected, not one array")
-    parse = arrow_json.ParseOptions(newlines_in_values=False)
-    read = arrow_json.ReadOptions(block_size=max(1 << 20, len(content) + 1))
-    table = arrow_json.read_json(
-        pyarrow.BufferReader(content), parse_options=parse, read_options=read
-    )
-    return dict(table.to_pydict())
+    rows = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            json.dumps(row, ensure_ascii=False).encode()  # refuses lone surrogates
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from error
+        if not isinstance(row, dict):
+            raise ValueError(f"line {number}: one JSON object a line is expected")
+        rows.append(row)
+    columns = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in columns}
 
 
 def is_saved_dataset(path: Path) -> bool:
     """Whether ``path`` is a folder written by ``datasets``' ``save_to_disk``."""
-    return (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
+    names = ("dataset_info.json", "dataset_dict.json")
+    return any(os.path.isfile(path / name) for name in names)
 
 
 def _saved_split(path: Path, split: str) -> Table:
@@ -213,7 +251,7 @@ def _saved_split(path: Path, split: str) -> Table:
 
 
 def _other_split(place: str, split: str) -> Table | None:
-    path = Path(place).expanduser()
+    path = user_path(place)
     if not (path / "dataset_dict.json").is_file() or not (path / split).is_dir():
         return None
     return _saved_split(path, split)

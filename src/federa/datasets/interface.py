@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from federa.errors import DataError
+from federa.files import user_path
 
 if TYPE_CHECKING:
     from federa.types import Corpus
@@ -37,8 +38,8 @@ def find_folder(name: str, given: str | None, source: str) -> Path:
     Raises: DataError if it is not there.
     """
     if given is not None:
-        folder = Path(given).expanduser()
-        if not folder.is_dir():
+        folder = user_path(given)
+        if not os.path.isdir(folder):
             raise DataError(f"data.folder: no folder {given}")
         return folder
     root = os.environ.get("FEDERA_DATA")

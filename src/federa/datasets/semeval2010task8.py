@@ -43,20 +43,21 @@ class SemEval2010Task8(BaseModel):
 
 def _read(path: Path) -> Table:
     table: Table = {"id": [], "text": [], "label": []}
-    lines = read_text(path).splitlines()
+    lines = read_text(path).split("\n")  # only line ends; splitlines knows others
     position = 0
     while position < len(lines):
         if not lines[position].strip():
             position += 1
             continue
         matched = _SENTENCE.fullmatch(lines[position].rstrip())
-        if not matched or position + 1 >= len(lines) or not lines[position + 1].strip():
+        label = lines[position + 1].strip() if position + 1 < len(lines) else ""
+        if not matched or not label or label.startswith("Comment:"):
             raise DataError(
                 f'{path}:{position + 1}: expected number TAB "sentence" and a label below it'
             )
         table["id"].append(matched[1])
         table["text"].append(matched[2])
-        table["label"].append(lines[position + 1].strip())
+        table["label"].append(label)
         position += 2
         if position < len(lines) and lines[position].startswith("Comment"):
             position += 1
