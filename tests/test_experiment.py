@@ -262,3 +262,27 @@ def test_natural_clients(
 
     result = run(RunConfig.parse(content), folder=tmp_path)
     assert len(result.records[0].clients) == 5
+
+
+def test_a_run_in_bf16_learns_as_well_and_freezes_its_plan(
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path
+) -> None:
+    """Products of frozen weights in bf16: slow without hardware for it, but right anywhere."""
+    train = {"epochs": 3, "batch_size": 4, "max_length": 24, "learning_rate": 0.02}
+    results = {}
+    for precision in ("fp32", "bf16"):
+        config = tiny_config(
+            tiny_model("bert"),
+            tiny_table,
+            method={"name": "federa", "rank": 4, "targets": "all_linear"},
+            partition="iid",
+            federation={"num_clients": 4, "num_rounds": 3},
+            train={**train, "precision": precision},
+        )
+        results[precision] = run(config, folder=tmp_path / precision)
+    losses = [result.records[0].train_loss for result in results.values()]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+    plan = RunFolder.open(results["bf16"].folder).facts().plan
+    assert (plan.precision, plan.threads, plan.device) == ("bf16", 1, "cpu")
+    state = RunFolder.open(results["bf16"].folder).load_state()
+    assert {value.dtype for value in state.params.values()} == {torch.float32}
