@@ -71,6 +71,8 @@ def test_two_processes_cannot_share_a_run(finished: Path) -> None:
         run(resume=finished)
     with home.locked():
         assert home.facts().num_clients == 3
+    with pytest.raises(BrokenPipeError), home.locked():
+        raise BrokenPipeError(32, "an error inside is not the lock's")
 
 
 def test_the_state_survives_the_disk(finished: Path, tmp_path: Path) -> None:

@@ -286,3 +286,111 @@ def test_a_run_in_bf16_learns_as_well_and_freezes_its_plan(
     assert (plan.precision, plan.threads, plan.device) == ("bf16", 1, "cpu")
     state = RunFolder.open(results["bf16"].folder).load_state()
     assert {value.dtype for value in state.params.values()} == {torch.float32}
+
+
+def test_a_run_that_diverges_ends_without_a_traceback(
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path
+) -> None:
+    """Finite but huge weights pass admission; their scores cannot be written as numbers."""
+    config = tiny_config(
+        tiny_model("bert"),
+        tiny_table,
+        method={"name": "lora", "rank": 4},
+        federation={"num_clients": 3, "num_rounds": 1},
+        train={"max_steps": 1, "batch_size": 4, "max_length": 24, "learning_rate": 1e30},
+    )
+    result = run(config, folder=tmp_path)
+    line = json.loads((result.folder / "rounds.jsonl").read_text())
+    assert line["scores"]["validation"]["loss"] is None
+    assert json.loads((result.folder / "summary.json").read_text())["latest"]["round"] == 1
+
+
+def test_natural_clients_are_scored_on_their_own_rows(
+    tiny_model: Callable[[str], str], tiny_table: Path
+) -> None:
+    from federa.preparation import split_data
+
+    data = {"name": "files", "train": str(tiny_table), "client": "site"}
+    config = tiny_config(
+        tiny_model("bert"),
+        tiny_table,
+        data=data,
+        partition="natural",
+        federation={"num_rounds": 1},
+        evaluation={"per_client": True},
+    )
+    split = split_data(config)
+    table = split.evaluation["validation"]
+    for number, rows in enumerate(split.evaluation_clients["validation"]):
+        assert {table["client"][row] for row in rows} <= {f"site{number}"}
+    assert sum(map(len, split.evaluation_clients["validation"])) == len(table["text"])
+
+
+def test_decay_needs_the_start_at_first_contact(
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path
+) -> None:
+    train = {"max_steps": 1, "batch_size": 4, "max_length": 24, "weight_decay": 0.1}
+    config = tiny_config(
+        tiny_model("bert"), tiny_table, method={"name": "lora", "rank": 4}, train=train
+    )
+    result = run(config, folder=tmp_path)
+    usual = result.records[0].clients[0].down
+    for record in result.records[1:]:
+        for client in record.clients:
+            assert client.down.head_bytes == usual.head_bytes * (2 if client.first_contact else 1)
+            extra = client.down.tensor_bytes - usual.tensor_bytes
+            assert (extra > usual.head_bytes) == client.first_contact, "the factors go along"
+    assert any(client.first_contact for record in result.records[1:] for client in record.clients)
+
+
+def test_a_schedule_over_the_rounds_cannot_grow(
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path
+) -> None:
+    def config(num_rounds: int) -> Any:
+        train = {"max_steps": 1, "batch_size": 4, "max_length": 24, "schedule": "linear"}
+        federation = {"num_clients": 3, "num_rounds": num_rounds}
+        return tiny_config(tiny_model("bert"), tiny_table, train=train, federation=federation)
+
+    result = run(config(2), folder=tmp_path)
+    assert [record.learning_rate for record in result.records] == pytest.approx([0.002, 0.001])
+    with pytest.raises(ConfigError, match=r"num_rounds: train\.schedule linear spans"):
+        run(config(4), resume=result.folder)
+
+
+def test_resuming_where_the_plans_device_is_missing(
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path
+) -> None:
+    federation = {"num_clients": 3, "num_rounds": 1}
+    result = run(
+        tiny_config(tiny_model("bert"), tiny_table, federation=federation), folder=tmp_path
+    )
+    facts = json.loads((result.folder / "facts.json").read_text())
+    facts["plan"]["device"] = "cuda:9"
+    (result.folder / "facts.json").write_text(json.dumps(facts))
+    with pytest.raises(ConfigError, match="'cuda:9' cannot be used here"):
+        run(resume=result.folder)
+
+
+@pytest.mark.parametrize("sizes", [[5] * 77, [40] + [5] * 10, [2, 300], [1, 1, 30]])
+def test_validation_is_a_tenth_spread_over_the_labels(sizes: list[int], tmp_path: Path) -> None:
+    from federa.preparation import split_data
+
+    rows = [
+        f"text {label} {row},l{label}" for label, size in enumerate(sizes) for row in range(size)
+    ]
+    (tmp_path / "t.csv").write_text("text,label\n" + "\n".join(rows))
+    from federa import RunConfig
+
+    config = RunConfig.parse(
+        {
+            "data": {"name": "files", "train": str(tmp_path / "t.csv")},
+            "federation": {"num_clients": 2},
+        }
+    )
+    split = split_data(config)
+    held = split.evaluation["validation"]["label"]
+    assert len(held) == round(sum(sizes) / 10)
+    assert len(split.train["label"]) + len(held) == sum(sizes)
+    assert set(split.train["label"]) == {f"l{label}" for label in range(len(sizes))}
+    for label, size in enumerate(sizes):
+        assert abs(held.count(f"l{label}") - size / 10) < 1

@@ -144,6 +144,8 @@ def test_what_cannot_be_exported(done: Path, tmp_path: Path) -> None:
         export_run(done, "onnx")
     with pytest.raises(ConfigError, match="--rank: applies to"):
         export_run(done, "merged", rank=2)
+    with pytest.raises(ConfigError, match=r"--rank: 9 exceeds 8"):
+        export_run(done, "peft", rank=9)
     with pytest.raises(ConfigError, match="at least 1"):
         export_run(done, "peft", rank=0)
     (tmp_path / "taken").mkdir()
@@ -151,6 +153,20 @@ def test_what_cannot_be_exported(done: Path, tmp_path: Path) -> None:
         export_run(done, "peft", tmp_path / "taken")
     with pytest.raises(RunError, match="not a run folder"):
         export_run(tmp_path, "peft")
+
+
+def test_a_disk_that_fills_during_the_export(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from safetensors import SafetensorError
+
+    def full(*_: object, **__: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    before = export_run(done, "merged")
+    monkeypatch.setattr("transformers.PreTrainedModel.save_pretrained", full)
+    with pytest.raises(RunError, match="No space left on device"):
+        export_run(done, "merged")
+    assert (before / "model.safetensors").is_file(), "the earlier export is kept"
+    assert not list((done / "export").glob(".*"))
 
 
 def test_predict_labels_in_order(done: Path, tmp_path: Path) -> None:

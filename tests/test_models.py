@@ -31,7 +31,16 @@ def test_names_that_are_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"has no config.json"):
         locate(str(tmp_path))
     assert locate("owner/name") == "owner/name"
+    assert locate("minilm").startswith("/")
     assert locate("roberta-base") == "FacebookAI/roberta-base"
+
+
+def test_a_relative_folder_is_stored_absolute(
+    tiny_model: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy(tiny_model("bert"), tmp_path / "models" / "tiny")
+    monkeypatch.chdir(tmp_path)
+    assert locate("models/tiny") == str((tmp_path / "models" / "tiny").resolve())
 
 
 def test_a_hub_model_that_cannot_be_reached_is_one_line() -> None:
@@ -78,6 +87,12 @@ def test_damaged_checkpoints_are_refused(tiny_model: Callable[[str], str], tmp_p
     save_file(broken, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match=rf"{name}.*NaN"):
         load_classifier(str(folder), LABELS, 1)
+    (folder / "config.json").write_text(
+        (folder / "config.json").read_text().replace('"hidden_size": 32', '"hidden_size": "x"')
+    )
+    with pytest.raises(ModelError, match="cannot load"):
+        load_classifier(str(folder), LABELS, 1)
+    shutil.copy(Path(tiny_model("bert")) / "config.json", folder)
     (folder / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(ModelError, match="cannot load") as caught:
         load_classifier(str(folder), LABELS, 1)

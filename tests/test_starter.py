@@ -131,3 +131,15 @@ def test_places_that_are_not_tables_are_refused(tmp_path: Path) -> None:
         starter_yaml(str(tmp_path / "saved"))
     with pytest.raises(DataError, match=r"absent\.csv: no such file; "):
         starter_yaml(str(tmp_path / "absent.csv"))
+
+
+def test_a_folder_with_train_and_test_names_each(tmp_path: Path) -> None:
+    for name in ("train", "dev", "test"):
+        (tmp_path / f"{name}.csv").write_text("text,label\na,x\nb,y\n")
+    data = parse_yaml("starter", starter_yaml(str(tmp_path)))["data"]
+    assert data["train"] == str(tmp_path / "train.csv")
+    assert data["validation"] == str(tmp_path / "dev.csv")
+    assert data["test"] == str(tmp_path / "test.csv")
+    assert "file_per_client" not in data
+    with pytest.raises(DataError, match=r"holds a file 'dev', which is no training data"):
+        Files(train=str(tmp_path)).load()

@@ -16,7 +16,7 @@ from federa.config import RunConfig
 from federa.environment import environment
 from federa.errors import RunError
 from federa.files import append_line, explained, sync_folder, write_atomically
-from federa.measure import RoundRecord, read_records
+from federa.measure import RoundRecord, finite, read_records
 from federa.types import Layout, LowRankPair, Plan, ServerState
 from federa.yaml_text import read_yaml
 
@@ -88,7 +88,8 @@ class RunFolder:
             folder = cls(draft)
             write_atomically(draft / CONFIG, config.to_yaml().encode())
             write_atomically(
-                draft / ENVIRONMENT, json.dumps(environment(config.seed), indent=2).encode()
+                draft / ENVIRONMENT,
+                json.dumps(environment(config.seed, facts.plan.threads), indent=2).encode(),
             )
             write_atomically(draft / FACTS, facts.to_json().encode())
             write_atomically(draft / SPLIT, json.dumps({"clients": clients}).encode())
@@ -117,7 +118,9 @@ class RunFolder:
 
         Raises: RunError if another process holds it.
         """
-        with explained(self.path / ".lock"), (self.path / ".lock").open("w") as file:
+        with explained(self.path / ".lock"):
+            file = (self.path / ".lock").open("w")
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -211,7 +214,9 @@ class RunFolder:
 
     def save_summary(self, summary: dict[str, Any]) -> None:
         """Write the final scores and totals."""
-        write_atomically(self.path / SUMMARY, json.dumps(summary, indent=2).encode())
+        write_atomically(
+            self.path / SUMMARY, json.dumps(finite(summary), indent=2, allow_nan=False).encode()
+        )
 
 
 def _settle(draft: Path, parent: Path, name: str) -> Path:

@@ -203,8 +203,8 @@ def predict(
     from federa.checkpoint import RunFolder
     from federa.inference import Predictor, read_texts
 
-    RunFolder.open(folder)  # a wrong folder is said before anything is read
-    texts = read_texts(file, sys.stdin.buffer)
+    config = RunFolder.open(folder).config()  # a wrong folder is said before anything is read
+    texts = read_texts(file, sys.stdin.buffer, getattr(config.data, "text", "text"))
     for prediction in Predictor(folder).predict(texts):
         print(json.dumps(vars(prediction), ensure_ascii=False))
 

@@ -43,7 +43,7 @@ class RunDisplay:
     """A ``Progress`` for terminals and logs alike; the live bar appears on a terminal only."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.console = console or Console(highlight=False, soft_wrap=True, markup=False)
         self.folder: Path | None = None
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -75,7 +75,7 @@ class RunDisplay:
         per_round = config.federation.clients_per_round or facts.num_clients
         trained = f"{facts.num_trained_parameters:,} of {facts.num_parameters:,} parameters"
         say = self.console.print
-        say(f"[bold]{config.name}[/bold]  {folder}")
+        say(f"{config.name}  {folder}", style="bold")
         say(f"  model   {config.model}, trains {trained} (head {facts.num_head_parameters:,})")
         say(
             f"  method  {config.method.name}, rule {config.rule.name}, "
@@ -172,6 +172,4 @@ def show_result(console: Console, result: RunResult) -> None:
     console.print(f"run folder   {result.folder}")
     for path in result.exports:
         console.print(f"exported to  {path}")
-    console.print(
-        f'try          echo "The lift is stuck again." | federa predict {result.folder} -'
-    )
+    console.print(f"label text   federa predict {result.folder} FILE   (a text a line, or a table)")

@@ -26,7 +26,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def environment(seed: int) -> dict[str, Any]:
+def environment(seed: int, threads: int) -> dict[str, Any]:
     """Versions, source commit, seed and hardware."""
     import torch
 
@@ -35,6 +35,7 @@ def environment(seed: int) -> dict[str, Any]:
         "versions": versions(),
         "commit": _commit(),
         "seed": seed,
+        "threads": threads,
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "platform": platform.platform(),
         "processor": _processor(),
@@ -45,15 +46,17 @@ def environment(seed: int) -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """The commit of the source tree that is imported, where it is one."""
+    """The commit of the source tree that is imported, if git tracks this very file there."""
+    here = Path(__file__)
     try:
-        found = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
+        for command in (["ls-files", "--error-unmatch", here.name], ["rev-parse", "HEAD"]):
+            found = subprocess.run(
+                ["git", "-C", str(here.parent), *command],
+                capture_output=True,
+                text=True,
+                timeout=5,
+                check=True,
+            )
     except (OSError, subprocess.SubprocessError):
         return None
     return found.stdout.strip() or None

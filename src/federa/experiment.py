@@ -129,7 +129,8 @@ def run_round(
     # 1. pick the cohort: a function of (seed, round) alone
     cohort = pick_cohort(len(setup.clients), plan.clients_per_round, config.seed, state.round)
     # 2. what each client is sent
-    work = {client: greet(rule.download(state, client), state, client) for client in cohort}
+    needed = first_contact_names(state, config.train.weight_decay)
+    work = {client: greet(rule.download(state, client), state, client, needed) for client in cohort}
     record.sent(work, state)
     # 3. train; unsound answers are set aside as failures
     sizes = {client: len(setup.clients[client]) for client in cohort}
@@ -160,7 +161,19 @@ def pick_cohort(num_clients: int, per_round: int | None, seed: int, round: int) 
     return sorted(generator.choice(num_clients, per_round, replace=False).tolist())
 
 
-def greet(download: Download, state: ServerState, client: int) -> Download:
+def first_contact_names(state: ServerState, weight_decay: float) -> list[str]:
+    """Names whose start a client must hold: the residual's factors, and what decay pulls towards.
+
+    What the base model itself gives (the encoder under full fine-tuning) is not among them.
+    """
+    names = list(state.layout.starts)
+    if weight_decay:
+        names += [name for pair in state.layout.pairs for name in (pair.a, pair.b)]
+        names += state.layout.head
+    return list(dict.fromkeys(names))
+
+
+def greet(download: Download, state: ServerState, client: int, needed: Sequence[str]) -> Download:
     """Add the start to a client's first download; what ``params`` already says is not repeated."""
     import torch
 
@@ -168,7 +181,7 @@ def greet(download: Download, state: ServerState, client: int) -> Download:
         return download
     start = {
         name: state.start[name]
-        for name in state.layout.starts
+        for name in needed
         if not torch.equal(state.start[name], state.params[name])
     }
     return replace(download, start=start)

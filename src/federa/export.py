@@ -41,8 +41,6 @@ def export_run(
     """
     home = RunFolder.open(Path(run))
     config, facts = home.config(), home.facts()
-    from federa.models import quiet_transformers
-
     _check_format(config, format, rank)
     own = home.path / "export" / (format if rank is None else f"{format}-rank{rank}")
     target = Path(out) if out is not None else own
@@ -53,19 +51,37 @@ def export_run(
     try:
         with explained(target):
             draft.mkdir(parents=True)
-            if format == "peft":
-                error = _save_peft(config, facts, state, draft, rank)
-            else:
-                with quiet_transformers():
-                    merged_model(config, facts, state).save_pretrained(draft)  # type: ignore[operator]
-                error = None
-            _save_tokenizer(facts, draft)
+            error = _save(config, facts, state, draft, format, rank)
             write_card(draft, Card.of(home, config, facts, state, format, error))
             _replace(draft, target)
     finally:
         with suppress(OSError):
             shutil.rmtree(draft, ignore_errors=True)
     return target
+
+
+def _save(
+    config: RunConfig,
+    facts: RunFacts,
+    state: ServerState,
+    folder: Path,
+    format: str,
+    rank: int | None,
+) -> float | None:
+    """Write model and tokenizer; the relative error of a compressed adapter is returned."""
+    from safetensors import SafetensorError
+
+    from federa.models import quiet_transformers
+
+    try:
+        with quiet_transformers():
+            _save_tokenizer(facts, folder)
+            if format == "peft":
+                return _save_peft(config, facts, state, folder, rank)
+            merged_model(config, facts, state).save_pretrained(folder)  # type: ignore[operator]
+            return None
+    except SafetensorError as error:  # how a full disk shows while weights are written
+        raise RunError(f"{folder}: cannot write the weights ({error})") from error
 
 
 def _check_format(config: RunConfig, format: str, rank: int | None) -> None:
@@ -157,12 +173,13 @@ def _save_peft(
     """Write the adapter through peft itself; the relative error of a compressed one is returned."""
     from peft import LoraConfig, get_peft_model
 
-    from federa.models import quiet_transformers
-
     model = plain_model(config, facts)
     changes = module_changes(state, model)
     error = None
     if rank is not None:
+        largest = max(left.shape[1] for left, _ in changes.values())
+        if rank > largest:
+            raise ConfigError(f"--rank: {rank} exceeds {largest}, the rank of the whole change")
         changes, error = _compress(changes, rank)
     width = max(left.shape[1] for left, _ in changes.values())
     scaling = state.layout.pairs[0].scaling
@@ -175,11 +192,10 @@ def _save_peft(
         modules_to_save=_head_modules(state),
         bias="none",
     )
-    with quiet_transformers():
-        adapted: Any = get_peft_model(model, lora)
-        _fill(adapted, changes, state)
-        adapted.peft_config["default"].base_model_name_or_path = facts.source
-        adapted.save_pretrained(folder)
+    adapted: Any = get_peft_model(model, lora)
+    _fill(adapted, changes, state)
+    adapted.peft_config["default"].base_model_name_or_path = facts.source
+    adapted.save_pretrained(folder)
     return error
 
 

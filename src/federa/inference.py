@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from federa.checkpoint import BEST, LATEST, RunFolder
-from federa.datasets.files import SUFFIXES, expand, read_table
+from federa.datasets.files import SUFFIXES, cell_text, expand, read_table
 from federa.datasets.interface import read_text
 from federa.errors import DataError
 from federa.files import user_path
@@ -66,16 +66,18 @@ class Predictor:
 def read_texts(place: str, standard_input: IO[bytes], column: str = "text") -> list[str]:
     """Texts to label: a table's ``column`` (.csv, .tsv, .jsonl, .parquet), else a text a line.
 
-    place: a file, or ``-`` for ``standard_input``. Empty lines are left out.
+    place: a file, or ``-`` for ``standard_input``. Empty lines are left out, an empty cell
+    is refused, so that answers and rows stay aligned.
     Raises: DataError if there is nothing to read.
     """
     path = user_path(place)
     if place != "-" and path.suffix.lower() in SUFFIXES:
-        (file,) = expand(place)
-        table = read_table(file)
+        if len(files := expand(place)) != 1:
+            raise DataError(f"{place}: holds {len(files)} files; name one")
+        table = read_table(files[0])
         if column not in table:
             raise DataError(f"{place}: no column {column!r}; " + nearest(column, table))
-        return [str(value) for value in table[column] if value is not None and str(value).strip()]
+        return [cell_text(place, column, row, cell) for row, cell in enumerate(table[column])]
     if place == "-":
         try:
             content = standard_input.read().decode("utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -152,7 +153,16 @@ class RoundRecord:
         """One line, totals included."""
         content = asdict(self)
         content |= {"down": asdict(self.down), "up": asdict(self.up), "train_loss": self.train_loss}
-        return json.dumps(content, allow_nan=False)
+        return json.dumps(finite(content), allow_nan=False)
+
+
+def finite(value: Any) -> Any:
+    """``value`` with NaN and infinities, which JSON cannot hold, replaced by None, at any depth."""
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _total(parts: Iterable[Bytes]) -> Bytes:
@@ -219,7 +229,7 @@ def averaging_error(state: ServerState, uploads: Sequence[Upload]) -> float | No
     """How far the product of the averages is from the average of the products.
 
     ||sum p_k B_k A_k - (mean B)(mean A)|| / ||sum p_k B_k A_k - B0 A0||, over all pairs together;
-    None where nothing is low-rank or nothing moved.
+    None where nothing is low-rank, nothing moved, or the numbers overflow.
     """
     from federa.linalg import averaging_gap, change, product_norm, stack
 
@@ -234,4 +244,6 @@ def averaging_error(state: ServerState, uploads: Sequence[Upload]) -> float | No
         ]
         gap_squared += (pair.scaling * float(product_norm(averaging_gap(products, shares)))) ** 2
         move_squared += (pair.scaling * float(product_norm(stack(weighted)))) ** 2
-    return (gap_squared / move_squared) ** 0.5 if move_squared > 0 else None
+    if not move_squared > 0 or not math.isfinite(gap_squared / move_squared):
+        return None
+    return math.sqrt(gap_squared / move_squared)

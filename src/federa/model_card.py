@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from federa.architectures import ALIASES
 from federa.files import write_atomically
 
 if TYPE_CHECKING:
@@ -128,13 +129,15 @@ the training texts stayed with {facts.num_clients} clients.
 | aggregation | {config.rule.name}, round {card.round}, {per_round} of {facts.num_clients} \
 clients a round |
 | split | {_inline(config.partition)} |
+| precision | trained and scored with {facts.plan.precision} products of frozen weights; exported \
+in float32 |
 | data | {config.data.name}, {facts.num_train_examples} training examples |
 | trained parameters | {facts.num_trained_parameters:,} of {facts.num_parameters:,} \
 ({facts.num_head_parameters:,} of them in the head) |
 | traffic until then | {card.bytes_down:,} bytes down, {card.bytes_up:,} bytes up, all clients |
 {_score_rows(card)}{change}
 ## Use
-
+{_base_note(card)}
 ```python
 {load}```
 
@@ -148,6 +151,18 @@ def _inline(record: Any) -> str:
     name = values.pop("name")
     shown = ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
     return f"{name} ({shown})" if shown else str(name)
+
+
+def _base_note(card: Card) -> str:
+    """Where the base model is, for an adapter whose base is a folder of this machine."""
+    if card.format != "peft" or not Path(card.facts.source).exists():
+        return ""
+    hub = ALIASES.get(card.config.model, ("", ""))[0]
+    also = f" (`{hub}` on the hub)" if hub else ""
+    return (
+        "\nThe path below is that of the base model where this was made; elsewhere, put that of "
+        f"your own copy of `{card.config.model}`{also}.\n"
+    )
 
 
 def _score_rows(card: Card) -> str:

@@ -39,7 +39,7 @@ def locate(name: str) -> str:
     if os.path.isdir(folder_path):
         if not (folder_path / "config.json").is_file():
             raise ModelError(f"model: the folder {name} has no config.json, so it is not a model")
-        return str(folder_path)
+        return str(folder_path.resolve())
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith((".", "/")):
         return name
     raise ModelError(
@@ -57,7 +57,7 @@ def read_config(source: str) -> Any:
 
     try:
         return AutoConfig.from_pretrained(source)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # damaged configurations raise errors of several libraries
         raise ModelError(f"model: cannot load {source}: {first_line(error)}") from error
 
 
@@ -85,7 +85,6 @@ def load_classifier(source: str, labels: Sequence[str], seed: int) -> nn.Module:
     Raises: ModelError.
     """
     import torch
-    from safetensors import SafetensorError
     from transformers import AutoModelForSequenceClassification
 
     config = read_config(source)
@@ -106,7 +105,7 @@ def load_classifier(source: str, labels: Sequence[str], seed: int) -> nn.Module:
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
             )
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        except Exception as error:  # damaged weights raise errors of several libraries
             raise ModelError(f"model: cannot load {source}: {first_line(error)}") from error
     _refuse_incomplete(source, model, report)
     _refuse_non_finite(source, model)

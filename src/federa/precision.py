@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def has_native_bf16(device: str) -> bool:
     """Whether ``device`` multiplies bf16 matrices in hardware (AVX512-BF16, AMX, Arm, CUDA 8+)."""
     if device.startswith("cuda"):
-        return torch.cuda.get_device_capability()[0] >= 8
+        return torch.cuda.get_device_capability(device)[0] >= 8
     try:
         flags = set(Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split())
     except OSError:

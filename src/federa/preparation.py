@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from federa.checkpoint import RunFacts
 from federa.config import RunConfig
 from federa.errors import ConfigError, DataError
 from federa.local import EvaluationSet, LocalSetup, check_lengths
-from federa.partition import assign_alike
+from federa.partition import assign_alike, assign_by_name
 from federa.seeding import numpy_generator
 from federa.types import Corpus, Plan, Table
 
@@ -52,21 +53,33 @@ def split_data(config: RunConfig) -> SplitData:
     if config.evaluation.per_client:
         keys = config.task.partition_key(train)
         for split, table in evaluation.items():
+            if config.partition.reads == "client" and "client" in table:
+                dealt[split] = assign_by_name(train["client"], table["client"])
+                continue
             rng = numpy_generator(config.seed, f"evaluation clients/{split}")
             dealt[split] = assign_alike(keys, clients, config.task.partition_key(table), rng)
     return SplitData(corpus, train, clients, evaluation, dealt)
 
 
 def _carve(config: RunConfig, table: Table) -> tuple[Table, Table]:
-    """A seeded share of the training rows, label by label, becomes the validation split."""
+    """A seeded share of the training rows, spread over the labels, becomes the validation split.
+
+    Largest remainders; every label keeps a row in training.
+    """
     import numpy
 
     keys = numpy.array(list(map(str, config.task.partition_key(table))))
     rng = numpy_generator(config.seed, "validation")
+    labels, sizes = numpy.unique(keys, return_counts=True)
+    exact = config.evaluation.validation_fraction * sizes
+    counts = numpy.floor(exact).astype(int)
+    ties = rng.permutation(len(labels))  # equal remainders fall to labels at random
+    order = ties[numpy.argsort(-(exact - counts)[ties], kind="stable")]
+    order = order[counts[order] < sizes[order] - 1]
+    counts[order[: round(exact.sum()) - counts.sum()]] += 1
     held: list[int] = []
-    for key in numpy.unique(keys):
-        rows = rng.permutation(numpy.flatnonzero(keys == key))
-        held.extend(rows[: round(config.evaluation.validation_fraction * len(rows))].tolist())
+    for label, number in zip(labels, counts, strict=True):
+        held.extend(rng.permutation(numpy.flatnonzero(keys == label))[:number].tolist())
     if "client" in table:  # a client whose rows are all held out keeps one of them
         owners = table["client"]
         remaining = {owners[row] for row in set(range(len(keys))) - set(held)}
@@ -127,12 +140,7 @@ def make_plan(config: RunConfig) -> Plan:
     device = config.engine.device
     if device == "auto":
         device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(
-            f"engine.device: {device!r} cannot be used here; try auto or cpu"
-        ) from error
+    _require_device(device)
     precision, why = config.train.precision, "as asked"
     if precision == "auto":
         native = has_native_bf16(device)
@@ -143,14 +151,38 @@ def make_plan(config: RunConfig) -> Plan:
             if native and frozen
             else ("no weight is frozen" if native else "no native bf16 here")
         )
-    threads = torch.get_num_threads() if config.engine.threads == "auto" else config.engine.threads
+    threads = own_threads() if config.engine.threads == "auto" else config.engine.threads
     return Plan(config.engine.name, device, precision, threads, (f"{precision}: {why}",))
 
 
-def use_plan(plan: Plan) -> None:
-    """Set what the plan freezes for this process."""
+@cache
+def own_threads() -> int:
+    """The threads that torch uses of itself, before any plan changes that."""
     import torch
 
+    return torch.get_num_threads()
+
+
+def _require_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"engine.device: {device!r} cannot be used here; try auto or cpu"
+        ) from error
+
+
+def use_plan(plan: Plan) -> None:
+    """Set what the plan freezes for this process.
+
+    Raises: ConfigError if its device is not here.
+    """
+    import torch
+
+    own_threads()
+    _require_device(plan.device)
     torch.set_num_threads(plan.threads)
     if plan.device.startswith("cuda"):
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # repeatable GPU products
@@ -208,6 +240,11 @@ def prepare(config: RunConfig) -> tuple[LocalSetup, ServerState, RunFacts]:
     base_hash = hash_encoder(model)
     num_parameters = sum(value.numel() for value in model.parameters())
     start = config.method.start(model.to(plan.device), config.seed)  # a GPU factors faster
+    for name, value in start.items():
+        if not bool(value.isfinite().all()):
+            raise ConfigError(
+                f"method: the start of {name} is not finite; alpha may be out of range"
+            )
     layout = config.method.attach(model, start)
     state = config.rule.start(start, layout)
     examples, sets = encode_all(config, data, source)

@@ -63,6 +63,11 @@ def require_only_more_rounds(stored: RunConfig, asked: RunConfig) -> None:
                 f"{name}: {before.get(name)!r} in the run, {after.get(name)!r} now; on resume only "
                 f"{MAY_GROW} may grow"
             )
+    if after[MAY_GROW] > before[MAY_GROW] and asked.train.schedule != "constant":
+        raise ConfigError(
+            f"{MAY_GROW}: train.schedule {asked.train.schedule} spans the rounds that the run "
+            "began with; only a constant one can go on for more"
+        )
     if after[MAY_GROW] < before[MAY_GROW]:
         raise ConfigError(
             f"{MAY_GROW}: {after[MAY_GROW]} is less than the run's {before[MAY_GROW]}; it may only "

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import yaml
 
-from federa.datasets.files import expand, is_saved_dataset, read_table
+from federa.datasets.files import EVALUATION_STEMS, expand, is_saved_dataset, read_table
 from federa.errors import DataError
 from federa.files import user_path
 from federa.types import Table
@@ -22,17 +24,22 @@ def starter_yaml(data: str, name: str = "my-run") -> str:
     path = user_path(data)
     if is_saved_dataset(path):
         raise DataError(f"{data}: init reads tables; for a datasets folder set data.train by hand")
-    files = expand(data)
+    files, splits = _splits(expand(data))
     table = read_table(files[0])
     text, label = guess_columns(str(files[0]), table)
     client = _by_name(list(table), CLIENT_NAMES)
-    lines = [f"data:\n  name: files\n  train: {_quoted(data)}"]
+    train = str(files[0]) if splits else data
+    lines = [f"data:\n  name: files\n  train: {_quoted(train)}"]
+    lines += [f"  {split}: {_quoted(str(path))}" for split, path in splits.items()]
     lines.append(f"  text: {_quoted(text)}\n  label: {_quoted(label)}")
     if client:
         lines.append(f"  client: {_quoted(client)}  # each value of this column is one client")
     elif len(files) > 1:
         lines.append("  file_per_client: true  # each file is one client")
-    lines.append("  # validation: dev.csv   # else a tenth of train, seeded\n  # test: test.csv")
+    if "validation" not in splits:
+        lines.append("  # validation: dev.csv   # else a tenth of train, seeded")
+    if "test" not in splits:
+        lines.append("  # test: test.csv")
     if client or len(files) > 1:
         federation = "  num_rounds: 20\n  # clients_per_round: 10   # of all that the data has"
     else:
@@ -54,6 +61,18 @@ federation:
 {federation}
 train: {{batch_size: 8, epochs: 1, max_steps: 20, max_length: 128}}
 """
+
+
+def _splits(files: list[Path]) -> tuple[list[Path], dict[str, Path]]:
+    """Training files, and the validation and test files that stand beside one called train."""
+    by_stem = {path.stem.lower(): path for path in files}
+    if "train" not in by_stem or not EVALUATION_STEMS & set(by_stem):
+        return files, {}
+    splits = {}
+    for stem, path in by_stem.items():
+        if stem in EVALUATION_STEMS:
+            splits["test" if stem == "test" else "validation"] = path
+    return [by_stem["train"]], splits
 
 
 def _quoted(value: str) -> str:

@@ -203,3 +203,26 @@ def test_standard_error_of_a_subset_against_simulation() -> None:
     means = [population[rng.choice(200, 50, replace=False)].mean() for _ in range(20_000)]
     assert subset_error(0.3, 50, 200) == pytest.approx(numpy.std(means), rel=0.03)
     assert subset_error(0.3, 200, 200) == 0.0
+
+
+def test_a_failed_client_leaves_no_dropout_behind(
+    tiny_model: Callable[[str], str], tiny_table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = {"max_steps": 2, "batch_size": 4, "max_length": 24, "dropout": True}
+    config = tiny_config(tiny_model("bert"), tiny_table, train=train)
+    setup, state, _ = prepare(config)
+    session = config.engine.open(setup)
+
+    def scores() -> object:
+        return session.evaluate(state, ["validation"], whole=True, per_client=False)
+
+    before = scores()
+
+    def boom(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(local, "_step", boom)
+    (answer,) = session.train(0, {0: Download(state.params)})
+    assert answer == ClientFailure(0, "RuntimeError: out of memory")
+    assert session.model.training
+    assert scores() == before

@@ -19,6 +19,7 @@ from federa.types import Corpus, Table
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 SPLITS = ("train", "validation", "test")
+EVALUATION_STEMS = frozenset({"validation", "valid", "dev", "test"})
 
 
 class Files(BaseModel):
@@ -51,17 +52,16 @@ class Files(BaseModel):
 
     def load(self) -> Corpus:
         """The tables, with columns text, label and, where clients are given, client."""
-        found = {
-            split: rows
-            for split in SPLITS
-            if (place := getattr(self, split)) is not None
-            for rows in [self._read(split, place)]
-        }
+        found: dict[str, Table] = {}
+        for split in SPLITS:
+            place = getattr(self, split)
+            if place is not None:
+                found[split] = self._read(split, place)
         if list(found) == ["train"]:
             for split in SPLITS[1:]:
                 rows = _other_split(self.train, split)
                 if rows is not None:
-                    found[split] = self._named(f"{self.train} [{split}]", rows, with_client=False)
+                    found[split] = self._named(f"{self.train} [{split}]", rows, training=False)
         labels = tuple(sorted(set(found["train"]["label"])))
         if len(labels) < 2:
             raise DataError(f"{self.train}: only one label ({labels[0]!r}); at least 2 are needed")
@@ -78,24 +78,31 @@ class Files(BaseModel):
         training = split == "train"
         if is_saved_dataset(user_path(place)):
             rows = _saved_split(user_path(place), split)
-            return self._named(place, rows, with_client=training)
+            return self._named(place, rows, training=training)
         whole: Table = {}
         paths = expand(place)
         stems = [path.stem for path in paths]
+        other = sorted(set(map(str.lower, stems)) & EVALUATION_STEMS)
+        if training and len(paths) > 1 and other:
+            raise DataError(
+                f"{place}: holds a file {other[0]!r}, which is no training data; name the files in "
+                "data.train, data.validation and data.test"
+            )
         unique = len(set(stems)) == len(stems)
         client_names = {path: path.stem if unique else str(path) for path in paths}
         for path in paths:
-            table = self._named(str(path), read_table(path), with_client=training)
+            table = self._named(str(path), read_table(path), training=training)
             if training and self.file_per_client:
                 table["client"] = [client_names[path]] * len(table["text"])
             for name, values in table.items():
                 whole.setdefault(name, []).extend(values)
         return whole
 
-    def _named(self, place: str, rows: Table, *, with_client: bool) -> Table:
+    def _named(self, place: str, rows: Table, *, training: bool) -> Table:
         wanted = {"text": self.text, "label": self.label}
-        if with_client and self.client and not self.file_per_client:
-            wanted["client"] = self.client
+        by_column = self.client is not None and not self.file_per_client
+        if by_column and (training or self.client in rows):
+            wanted["client"] = str(self.client)
         table: Table = {}
         for name, column in wanted.items():
             if column not in rows:
@@ -103,7 +110,7 @@ class Files(BaseModel):
                     f"{place}: no column {column!r} (data.{name}); " + nearest(column, rows)
                 )
             table[name] = [
-                _cell(place, column, index, value) for index, value in enumerate(rows[column])
+                cell_text(place, column, index, value) for index, value in enumerate(rows[column])
             ]
             if name != "text":
                 table[name] = [value.strip() for value in table[name]]
@@ -112,7 +119,11 @@ class Files(BaseModel):
         return table
 
 
-def _cell(place: str, column: str, index: int, value: Any) -> str:
+def cell_text(place: str, column: str, index: int, value: Any) -> str:
+    """The text of a cell; numbers become text.
+
+    Raises: DataError naming the row if the cell is empty or holds anything else.
+    """
     missing = value is None or (isinstance(value, float) and math.isnan(value))
     text = "" if missing else str(value)
     if not text.strip():

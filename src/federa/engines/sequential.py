@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, PositiveInt
+from pydantic import BaseModel, Field
 
 from federa.engines.evaluation import score_split
 from federa.local import LocalSetup, load_params, train_client
@@ -28,8 +28,8 @@ class Sequential(BaseModel):
     summary: ClassVar[str] = "one client after another in one resident model"
 
     name: Literal["sequential"] = "sequential"
-    device: str = "auto"
-    threads: Literal["auto"] | PositiveInt = "auto"
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
 
     def open(self, setup: LocalSetup) -> Session:
         """Load the model and adapt it."""
@@ -57,6 +57,7 @@ class SequentialSession:
     ) -> dict[str, dict[str, Any]]:
         """Scores of ``state`` in the resident model."""
         load_params(self.model, state.params)
+        self.model.eval()  # a client that failed may have left it training
         return {
             split: score_split(
                 self.setup.task,

@@ -104,7 +104,8 @@ def _finish(weight: Tensor, u: Tensor, s: Tensor, vh: Tensor, solver: str) -> Tr
     backward = torch.linalg.vector_norm(weight.T @ u - vh.T * s, dim=0)
     scale = float(s[0]) or 1.0
     residual = float(torch.maximum(forward, backward).max()) / scale
-    return Triplets(u.contiguous(), s.contiguous(), vh.contiguous(), residual, solver)
+    u, s, vh = (part.cpu().contiguous() for part in (u, s, vh))  # as the cache returns them
+    return Triplets(u, s, vh, residual, solver)
 
 
 def factorise_cached(
@@ -153,5 +154,5 @@ def _read(path: Path, names: list[str]) -> list[Triplets] | None:
                 u, s, vh = (file.get_tensor(f"{index}.{part}") for part in ("u", "s", "vh"))
                 found.append(Triplets(u, s, vh, residual, solver))
             return found
-    except (OSError, SafetensorError, KeyError, ValueError):
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
         return None

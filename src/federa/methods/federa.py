@@ -29,7 +29,7 @@ class Federa(BaseModel):
     """
 
     model_config = RECORD
-    aliases: ClassVar[tuple[str, ...]] = ("federa",)
+    aliases: ClassVar[tuple[str, ...]] = ()
     summary: ClassVar[str] = "LoRA from the principal singular components of the weights"
     traits: ClassVar[frozenset[str]] = frozenset({"low_rank", "svd_start", "stackable", "freezes"})
     default_rate: ClassVar[float] = 2e-3

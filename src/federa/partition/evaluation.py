@@ -9,6 +9,18 @@ if TYPE_CHECKING:
     import numpy
 
 
+def assign_by_name(train_names: Sequence[Any], names: Sequence[Any]) -> list[numpy.ndarray]:
+    """Evaluation rows of each natural client; rows of a client without training rows go to none.
+
+    train_names, names: the client of each training and each evaluation row.
+    """
+    import numpy
+
+    given = numpy.array(list(map(str, names)))
+    clients = numpy.unique(numpy.array(list(map(str, train_names))))
+    return [numpy.flatnonzero(given == client) for client in clients]
+
+
 def assign_alike(
     train_keys: Sequence[Any],
     clients: Sequence[numpy.ndarray],
