@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from federa.checkpoint import RunFacts
@@ -13,8 +11,9 @@ from federa.config import RunConfig
 from federa.errors import ConfigError, DataError
 from federa.local import EvaluationSet, LocalSetup, check_lengths
 from federa.partition import assign_alike, assign_by_name
+from federa.planning import make_plan, use_plan
 from federa.seeding import numpy_generator
-from federa.types import Corpus, Plan, Table
+from federa.types import Corpus, Table
 
 if TYPE_CHECKING:
     import numpy
@@ -126,67 +125,6 @@ def _clients(config: RunConfig, train: Table) -> list[numpy.ndarray]:
             "of a round"
         )
     return clients
-
-
-def make_plan(config: RunConfig) -> Plan:
-    """The engine, device, precision and threads of a new run, with the reasons.
-
-    Raises: ConfigError if a device is asked for that is not there.
-    """
-    import torch
-
-    from federa.precision import has_native_bf16
-
-    device = config.engine.device
-    if device == "auto":
-        device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    _require_device(device)
-    precision, why = config.train.precision, "as asked"
-    if precision == "auto":
-        native = has_native_bf16(device)
-        frozen = "freezes" in config.method.traits
-        precision = "bf16" if native and frozen else "fp32"
-        why = (
-            "bf16 products of frozen weights"
-            if native and frozen
-            else ("no weight is frozen" if native else "no native bf16 here")
-        )
-    threads = own_threads() if config.engine.threads == "auto" else config.engine.threads
-    return Plan(config.engine.name, device, precision, threads, (f"{precision}: {why}",))
-
-
-@cache
-def own_threads() -> int:
-    """The threads that torch uses of itself, before any plan changes that."""
-    import torch
-
-    return torch.get_num_threads()
-
-
-def _require_device(device: str) -> None:
-    import torch
-
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(
-            f"engine.device: {device!r} cannot be used here; try auto or cpu"
-        ) from error
-
-
-def use_plan(plan: Plan) -> None:
-    """Set what the plan freezes for this process.
-
-    Raises: ConfigError if its device is not here.
-    """
-    import torch
-
-    own_threads()
-    _require_device(plan.device)
-    torch.set_num_threads(plan.threads)
-    if plan.device.startswith("cuda"):
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # repeatable GPU products
-    torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def encode_all(
