@@ -53,8 +53,8 @@ def test_cohorts_are_pure_in_seed_and_round() -> None:
 @pytest.mark.parametrize(
     ("method", "rate"),
     [
-        ({"name": "federa", "rank": 4, "targets": "all_linear"}, 0.02),
-        ({"name": "lora", "rank": 4, "targets": "all_linear"}, 0.01),
+        ({"name": "federa", "rank": 4, "targets": "all_linear"}, 0.005),
+        ({"name": "lora", "rank": 4, "targets": "all_linear"}, 0.005),
         ("full", 0.002),
     ],
 )

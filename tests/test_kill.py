@@ -21,8 +21,18 @@ NUM_KILLS = 4
 def start(*arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "federa", "run", *arguments]
     return subprocess.Popen(
-        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ
+        command,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=os.environ,
+        preexec_fn=accept_interrupts,  # noqa: PLW1509 - no thread is alive here
     )
+
+
+def accept_interrupts() -> None:
+    """Undo what a shell does to jobs in the background, whose children ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait(process: subprocess.Popen[str]) -> str:

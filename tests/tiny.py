@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -24,7 +24,7 @@ WORDS = (
     *("new", "screen", "cannot", "reach", "mail", "server", "room", "booking", "lost", "badge"),
     *("phone", "wifi", "slow", "file", "deleted", "restore", "copy", "folder", "rights"),
 )
-TEXTS = [" ".join(WORDS[i : i + 6]) for i in range(len(WORDS) - 6)] * 3
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 ARCHITECTURES = (
     "bert",
     "roberta",
@@ -36,36 +36,32 @@ ARCHITECTURES = (
 )
 
 
+# The vocabularies are written out: trained ones break ties differently in each process.
+
+
 def _wordpiece() -> dict[str, int]:
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trainer = trainers.WordPieceTrainer(vocab_size=150, special_tokens=special)
-    tokenizer.train_from_iterator(TEXTS, trainer)
-    return dict(tokenizer.get_vocab())
+    pieces = [*special, *WORDS, *LETTERS, *(f"##{letter}" for letter in LETTERS)]
+    return {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
 
 
-def _byte_bpe(special: list[str]) -> Tokenizer:
-    tokenizer = Tokenizer(models.BPE(unk_token=special[-1]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=350, special_tokens=special, initial_alphabet=alphabet)
-    tokenizer.train_from_iterator(TEXTS, trainer)
-    return tokenizer
+def _byte_bpe(special: list[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Vocabulary and merges that build each word, with the space before it, from the left."""
+    merges: dict[tuple[str, str], None] = {}
+    for word in WORDS:
+        piece = "\u0120"  # how byte-level BPE writes a space
+        for letter in word:
+            merges[(piece, letter)] = None
+            piece += letter
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    pieces = [*special, *alphabet, *(left + right for left, right in merges)]
+    return {piece: number for number, piece in enumerate(pieces)}, list(merges)
 
 
 def _unigram(special: list[str]) -> list[tuple[str, float]]:
-    import json
-
-    tokenizer = Tokenizer(models.Unigram())
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    trainer = trainers.UnigramTrainer(
-        vocab_size=120, special_tokens=special, unk_token=special[-1], show_progress=False
-    )
-    tokenizer.train_from_iterator(TEXTS, trainer)
-    vocabulary = json.loads(tokenizer.to_str())["model"]["vocab"]
-    return [(piece, float(score)) for piece, score in vocabulary]
+    words = [f"\u2581{word}" for word in dict.fromkeys(WORDS)]
+    pieces = [(piece, 0.0) for piece in special]
+    return pieces + [(word, -2.0) for word in words] + [(x, -8.0) for x in ("\u2581", *LETTERS)]
 
 
 def _tokenizer(model_type: str) -> Any:
@@ -77,16 +73,16 @@ def _tokenizer(model_type: str) -> Any:
         }
         return kinds[model_type](vocab=_wordpiece())
     if model_type == "roberta":
-        import json
-
-        bpe = _byte_bpe(["<s>", "<pad>", "</s>", "<mask>", "<unk>"])
-        merges = [tuple(merge) for merge in json.loads(bpe.to_str())["model"]["merges"]]
-        return RobertaTokenizer(vocab=bpe.get_vocab(), merges=merges)
+        vocabulary, merges = _byte_bpe(["<s>", "<pad>", "</s>", "<mask>", "<unk>"])
+        return RobertaTokenizer(vocab=vocabulary, merges=merges)
     if model_type == "xlm-roberta":
         return XLMRobertaTokenizer(vocab=_unigram(["<s>", "<pad>", "</s>", "<unk>"]))
     if model_type == "deberta-v2":
         return DebertaV2Tokenizer(vocab=_unigram(["[PAD]", "[CLS]", "[SEP]", "[UNK]"]), unk_id=3)
-    bpe = _byte_bpe(["[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]"])
+    vocabulary, merges = _byte_bpe(["[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]"])
+    bpe = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, unk_token="[UNK]"))
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
     bpe.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         special_tokens=[(name, bpe.token_to_id(name)) for name in ("[CLS]", "[SEP]")],

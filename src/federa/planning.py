@@ -1,0 +1,74 @@
+"""The choices that are frozen into a run: device, precision, threads."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING
+
+from federa.errors import ConfigError
+from federa.types import Plan
+
+if TYPE_CHECKING:
+    from federa.config import RunConfig
+
+
+def make_plan(config: RunConfig) -> Plan:
+    """The engine, device, precision and threads of a new run, with the reasons.
+
+    Raises: ConfigError if a device is asked for that is not there.
+    """
+    import torch
+
+    from federa.precision import has_native_bf16
+
+    device = config.engine.device
+    if device == "auto":
+        device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    _require_device(device)
+    precision, why = config.train.precision, "as asked"
+    if precision == "auto":
+        native = has_native_bf16(device)
+        frozen = "freezes" in config.method.traits
+        precision = "bf16" if native and frozen else "fp32"
+        why = (
+            "bf16 products of frozen weights"
+            if native and frozen
+            else ("no weight is frozen" if native else "no native bf16 here")
+        )
+    threads = own_threads() if config.engine.threads == "auto" else config.engine.threads
+    return Plan(config.engine.name, device, precision, threads, (f"{precision}: {why}",))
+
+
+@cache
+def own_threads() -> int:
+    """The threads that torch uses of itself, before any plan changes that."""
+    import torch
+
+    return torch.get_num_threads()
+
+
+def _require_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"engine.device: {device!r} cannot be used here; try auto or cpu"
+        ) from error
+
+
+def use_plan(plan: Plan) -> None:
+    """Set what the plan freezes for this process.
+
+    Raises: ConfigError if its device is not here.
+    """
+    import torch
+
+    own_threads()
+    _require_device(plan.device)
+    torch.set_num_threads(plan.threads)
+    if plan.device.startswith("cuda"):
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # repeatable GPU products
+    torch.use_deterministic_algorithms(True, warn_only=True)
