@@ -79,13 +79,16 @@ def factorise(name: str, weight: Tensor, rank: int, solver: Solver, seed: int) -
 
 def _truncated(name: str, weight: Tensor, rank: int, seed: int) -> Triplets | None:
     from scipy.sparse.linalg import ArpackError, svds
+    from threadpoolctl import threadpool_limits
 
     matrix = weight.numpy()
     if rank >= min(matrix.shape) or not matrix.any():
         return None  # ARPACK accepts neither
     start = numpy_generator(derive(seed, "svd"), name).standard_normal(min(matrix.shape))
     try:
-        u, s, vh = svds(matrix, k=rank, v0=start.astype(numpy.float32), tol=0)
+        # its products with one vector are too small to share: more BLAS threads make it slower
+        with threadpool_limits(1, user_api="blas"):
+            u, s, vh = svds(matrix, k=rank, v0=start.astype(numpy.float32), tol=0)
     except ArpackError:
         return None
     order = numpy.argsort(-s, kind="stable")  # svds returns them ascending
