@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 if TYPE_CHECKING:
     from federa.local import LocalSetup
-    from federa.types import ClientFailure, Download, Layout, ServerState, Upload
+    from federa.types import ClientFailure, Download, ServerState, Upload
 
 
 class Session(Protocol):
     """An open engine."""
-
-    layout: Layout
 
     def train(self, round: int, work: Mapping[int, Download]) -> Iterator[Upload | ClientFailure]:
         """Train each client of ``work`` in ``round`` (from 0); one answer for each, any order."""

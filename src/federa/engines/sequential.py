@@ -41,7 +41,7 @@ class SequentialSession:
 
     def __init__(self, setup: LocalSetup) -> None:
         self.setup = setup
-        self.model, self.layout = setup.build()
+        self.model, _ = setup.build()
 
     def train(self, round: int, work: Mapping[int, Download]) -> Iterator[Upload | ClientFailure]:
         """Train each client in order; one that raises becomes a failure."""

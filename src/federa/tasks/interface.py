@@ -30,7 +30,6 @@ class Task(Protocol):
 
     aliases: ClassVar[tuple[str, ...]]
     summary: ClassVar[str]
-    columns: ClassVar[tuple[str, ...]]
     main_score: ClassVar[str]
 
     @property

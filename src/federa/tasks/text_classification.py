@@ -52,7 +52,6 @@ class TextClassification(BaseModel):
     model_config = RECORD
     aliases: ClassVar[tuple[str, ...]] = ("sequence_classification",)
     summary: ClassVar[str] = "one label for each text (accuracy, macro-F1)"
-    columns: ClassVar[tuple[str, ...]] = ("text", "label")
     main_score: ClassVar[str] = "accuracy"
 
     name: Literal["text_classification"] = "text_classification"
