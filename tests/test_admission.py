@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from federa.admission import admit
+from federa.rules.averaging import no_extra
 from federa.types import ClientFailure, Upload
 
 EXPECTED = {"b": torch.zeros(3, 2), "a": torch.zeros(2, 4)}
@@ -15,7 +16,7 @@ GOOD = Upload(1, {"b": torch.ones(3, 2), "a": torch.ones(2, 4)}, 20)
 
 
 def only(upload: Upload) -> Upload | ClientFailure:
-    (answer,) = admit([upload], EXPECTED, SIZES)
+    (answer,) = admit([upload], EXPECTED, SIZES, no_extra)
     return answer
 
 
@@ -40,6 +41,12 @@ def test_a_sound_upload_passes_as_it_is() -> None:
         (replace(GOOD, num_examples=0), "claims 0"),
         (replace(GOOD, num_examples=-5), "claims -5"),
         (replace(GOOD, num_examples=float("nan")), "claims nan"),
+        (replace(GOOD, num_examples=20.0), "claims 20.0 examples, holds 20"),
+        (replace(GOOD, num_examples=True), "claims True"),
+        (replace(GOOD, num_examples="20"), "claims '20'"),
+        (replace(GOOD, num_examples=None), "claims None"),
+        (replace(GOOD, num_examples=2**70), "claims 1180591620717411303424"),
+        (replace(GOOD, extra={"control": torch.ones(1)}), "has an unknown control"),
         (replace(GOOD, client=9), "not asked"),
         (replace(GOOD, extra={"control": torch.tensor([float("nan")])}), "control holds NaN"),
     ],
@@ -54,6 +61,6 @@ def test_an_unsound_upload_becomes_a_failure(upload: Upload, reason: str) -> Non
 
 def test_a_second_answer_is_refused_and_failures_pass_through() -> None:
     failure = ClientFailure(2, "RuntimeError: boom")
-    answers = list(admit([GOOD, failure, GOOD], EXPECTED, SIZES))
+    answers = list(admit([GOOD, failure, GOOD], EXPECTED, SIZES, no_extra))
     assert answers[:2] == [GOOD, failure]
     assert answers[2] == ClientFailure(1, "answered a second time in this round")

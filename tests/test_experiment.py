@@ -13,7 +13,7 @@ from federa import run
 from federa.checkpoint import RunFolder
 from federa.engines.sequential import Sequential, SequentialSession
 from federa.errors import ClientError, ConfigError, DataError, ModelError
-from federa.experiment import pick_cohort
+from federa.rounds import pick_cohort
 from federa.types import ClientFailure, Upload
 
 

@@ -11,7 +11,7 @@ from peft import PeftModel
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from builders import tiny_config
-from federa import Predictor, RunConfig, export_run, run
+from federa import RunConfig, export_run, load, run
 from federa.checkpoint import BEST, RunFolder
 from federa.errors import ConfigError, DataError, RunError
 from federa.inference import read_texts
@@ -93,7 +93,9 @@ def test_full_exports_merged_only(
     merged = AutoModelForSequenceClassification.from_pretrained(folder / "export" / "merged")
     wanted = own_logits(folder)
     torch.testing.assert_close(logits(merged, str(folder / "export" / "merged")), wanted)
-    with pytest.raises(ConfigError, match=r"full changes whole weights.*use merged"):
+    with pytest.raises(
+        ConfigError, match=r"full cannot be exported as peft .*no LoRA form.*use merged"
+    ):
         export_run(folder, "peft")
 
 
@@ -101,7 +103,7 @@ def test_pipeline_gives_label_names(done: Path) -> None:
     merged = export_run(done, "merged")
     classify = pipeline("text-classification", model=str(merged))
     labels = [answer["label"] for answer in classify(TEXTS)]
-    assert labels == [prediction.label for prediction in Predictor(done).predict(TEXTS)]
+    assert labels == [prediction.label for prediction in load(done).predict(TEXTS)]
     assert set(labels) <= {"password", "printer", "screen"}
 
 
@@ -140,7 +142,7 @@ def test_compressed_adapters_state_their_error(
 
 
 def test_what_cannot_be_exported(done: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--format: 'onnx'; allowed: peft, merged"):
+    with pytest.raises(ConfigError, match=r"--format: 'onnx'; allowed: peft, merged, native"):
         export_run(done, "onnx")
     with pytest.raises(ConfigError, match="--rank: applies to"):
         export_run(done, "merged", rank=2)
@@ -170,13 +172,13 @@ def test_a_disk_that_fills_during_the_export(done: Path, monkeypatch: pytest.Mon
 
 
 def test_predict_labels_in_order(done: Path, tmp_path: Path) -> None:
-    predictor = Predictor(done)
+    predictor = load(done)
     found = predictor.predict(TEXTS)
     assert [prediction.text for prediction in found] == TEXTS
     assert predictor.predict([]) == []
     shares = own_logits(done).softmax(dim=1)
     for prediction, row in zip(found, shares, strict=True):
-        assert prediction.label == predictor.facts.labels[int(row.argmax())]
+        assert prediction.label == predictor.record.labels[int(row.argmax())]
         assert prediction.score == pytest.approx(float(row.max()), rel=1e-4)
     table = tmp_path / "new.csv"
     table.write_text('text,other\n"a, b",1\nc,2\n')

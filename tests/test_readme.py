@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
 from federa import RunConfig
+from federa.yaml_text import parse_yaml
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -23,8 +23,9 @@ def blocks(language: str) -> list[str]:
 
 def test_the_complete_file_is_valid() -> None:
     (text,) = blocks("yaml")
-    config = RunConfig.parse(yaml.safe_load(text))
-    assert set(yaml.safe_load(text)) == set(RunConfig.model_fields), "every section is shown"
+    given = parse_yaml("README.md", text)
+    config = RunConfig.parse(given)
+    assert set(given) == set(RunConfig.model_fields), "every section is shown"
     assert config.method.name == "federa"
 
 

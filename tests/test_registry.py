@@ -47,7 +47,7 @@ def test_every_record_is_described_in_one_line(kind: str) -> None:
     [
         ("fedra", "method: unknown name 'fedra'; did you mean 'federa'"),
         ("FULLL", "method: unknown name 'FULLL'; did you mean 'full'?"),
-        ("zzz", "method: unknown name 'zzz'; allowed: federa, lora, fedlr, fedit, full, fedft"),
+        ("zzz", "method: unknown name 'zzz'; allowed: federa, lora, fedlr, fedit, bitfit, fedbf, "),
         ("", "method: unknown name ''; allowed: federa"),
     ],
 )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from federa.errors import FederaError
     from federa.experiment import RunResult, run
     from federa.export import export_run
-    from federa.inference import Predictor
+    from federa.inference import Predictor, load
 
 __all__ = [
     "FederaError",
@@ -20,6 +20,7 @@ __all__ = [
     "RunResult",
     "__version__",
     "export_run",
+    "load",
     "run",
 ]
 
@@ -30,6 +31,7 @@ _HOMES = {
     "RunResult": "federa.experiment",
     "export_run": "federa.export",
     "Predictor": "federa.inference",
+    "load": "federa.inference",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from federa.types import ClientFailure, Upload
@@ -12,12 +12,16 @@ if TYPE_CHECKING:
 
 
 def admit(
-    arrivals: Iterable[Upload | ClientFailure], expected: Tensors, sizes: Mapping[int, int]
+    arrivals: Iterable[Upload | ClientFailure],
+    expected: Tensors,
+    sizes: Mapping[int, int],
+    fault_of_extra: Callable[[Tensors], str | None],
 ) -> Iterator[Upload | ClientFailure]:
     """Pass sound uploads on and turn the others into failures.
 
     expected: the tensors whose names, shapes and dtypes an upload must have; sizes: the number of
-    examples that each client of the round holds.
+    examples that each client of the round holds; fault_of_extra: the rule's own check of what an
+    upload brings besides.
     """
     answered: set[int] = set()
     for arrival in arrivals:
@@ -28,7 +32,7 @@ def admit(
         if isinstance(arrival, ClientFailure):
             yield arrival
             continue
-        fault = find_fault(arrival, expected, sizes)
+        fault = find_fault(arrival, expected, sizes) or fault_of_extra(arrival.extra)
         yield ClientFailure(arrival.client, fault) if fault else arrival
 
 
@@ -38,8 +42,8 @@ def find_fault(  # noqa: PLR0911 - one return a rule
     """Why ``upload`` cannot be used, in one line, or None."""
     if upload.client not in sizes:
         return "was not asked to train in this round"
-    if upload.num_examples != sizes[upload.client]:
-        return f"claims {upload.num_examples} examples, holds {sizes[upload.client]}"
+    if type(upload.num_examples) is not int or upload.num_examples != sizes[upload.client]:
+        return f"claims {upload.num_examples!r} examples, holds {sizes[upload.client]}"
     missing = sorted(set(expected) - set(upload.params))
     surplus = sorted(set(upload.params) - set(expected))
     if missing or surplus:

@@ -129,8 +129,8 @@ class RunFolder:
 
     def tidy(self) -> None:
         """Remove what a killed process left half written; for the holder of the lock."""
-        for pattern in ("*.tmp", "*.old"):
-            for path in [*self.path.glob(f".{pattern}"), *self.path.glob(f"export/.{pattern}")]:
+        for pattern in (".*.tmp", ".*.old"):
+            for path in list(self.path.rglob(pattern)):
                 if path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)
                 else:
@@ -212,11 +212,10 @@ class RunFolder:
         write_atomically(self.path / RECORDS, text.encode())
         return kept
 
-    def save_summary(self, summary: dict[str, Any]) -> None:
-        """Write the final scores and totals."""
-        write_atomically(
-            self.path / SUMMARY, json.dumps(finite(summary), indent=2, allow_nan=False).encode()
-        )
+    def save_json(self, name: str, content: dict[str, Any]) -> None:
+        """Write a JSON file; what is not finite becomes null."""
+        text = json.dumps(finite(content), indent=2, allow_nan=False)
+        write_atomically(self.path / name, text.encode())
 
 
 def _settle(draft: Path, parent: Path, name: str) -> Path:
@@ -245,8 +244,12 @@ def _pack(tensors: Tensors, facts: dict[str, Any]) -> bytes:
     # one key, since safetensors writes several in no fixed order: equal states are equal bytes
     # and the names, since it sorts tensors too and sums over all of them depend on their order
     metadata = {"facts": json.dumps(facts | {"names": list(tensors)})}
-    contiguous = {name: value.contiguous() for name, value in tensors.items()}
-    return bytes(save(contiguous, metadata=metadata))
+    return bytes(save(contiguous(tensors), metadata=metadata))
+
+
+def contiguous(tensors: Tensors) -> Tensors:
+    """The tensors as safetensors wants them."""
+    return {name: value.contiguous() for name, value in tensors.items()}
 
 
 def _unpack(path: Path) -> tuple[Tensors, dict[str, Any]]:
@@ -270,4 +273,5 @@ def _layout(content: dict[str, Any]) -> Layout:
         head=tuple(content["head"]),
         pairs=pairs,
         starts=tuple(content["starts"]),
+        fresh=tuple(content["fresh"]),
     )

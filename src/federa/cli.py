@@ -184,11 +184,13 @@ def check(
 @app.command()
 def export(
     folder: Annotated[Path, typer.Argument(help="A run folder.")],
-    format: Annotated[str, typer.Option(help="peft or merged.")] = "peft",
+    format: Annotated[
+        str | None, typer.Option(help="peft, merged or native; the method's own by default.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="A new folder.")] = None,
     rank: Annotated[int | None, typer.Option(help="Compress the adapter to this rank.")] = None,
 ) -> None:
-    """Write the best state as a PEFT adapter or as a complete model."""
+    """Write the best state as a PEFT adapter, a complete model, or bottlenecks for federa.load."""
     from federa.export import export_run
 
     print(export_run(folder, format, out, rank=rank))
@@ -196,16 +198,16 @@ def export(
 
 @app.command()
 def predict(
-    folder: Annotated[Path, typer.Argument(help="A run folder.")],
+    folder: Annotated[Path, typer.Argument(help="A run folder or an export.")],
     file: Annotated[str, typer.Argument(help="A text a line, or a table; - reads stdin.")] = "-",
+    base: Annotated[str | None, typer.Option(help="The base model of an export, if moved.")] = None,
 ) -> None:
     """Label new text; one JSON line each."""
-    from federa.checkpoint import RunFolder
-    from federa.inference import Predictor, read_texts
+    from federa.inference import load, read_texts, text_column
 
-    config = RunFolder.open(folder).config()  # a wrong folder is said before anything is read
-    texts = read_texts(file, sys.stdin.buffer, getattr(config.data, "text", "text"))
-    for prediction in Predictor(folder).predict(texts):
+    column = text_column(folder)  # a wrong folder is said before anything is read
+    texts = read_texts(file, sys.stdin.buffer, column)
+    for prediction in load(folder, base=base).predict(texts):
         print(json.dumps(vars(prediction), ensure_ascii=False))
 
 

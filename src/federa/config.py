@@ -6,13 +6,11 @@ import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
-    PositiveInt,
     ValidationError,
     model_validator,
 )
@@ -20,13 +18,22 @@ from pydantic import (
 from federa.datasets import DATASETS
 from federa.engines import ENGINES
 from federa.errors import ConfigError
-from federa.local import TrainConfig, resolve_rate
+from federa.local import SEARCH, LearningRateGrid, TrainConfig, resolve_rate
 from federa.methods import METHODS
 from federa.partition import PARTITIONERS
-from federa.registry import RECORD, canonical, names, nearest, spellings
+from federa.registry import RECORD, Flag, Integer, Real, canonical, names, nearest, spellings
 from federa.rules import RULES
 from federa.tasks import TASKS
-from federa.yaml_text import apply_changes, read_yaml
+from federa.yaml_text import apply_changes, dump_yaml, read_yaml
+
+__all__ = [
+    "REGISTRIES",
+    "EvaluationConfig",
+    "FederationConfig",
+    "PeftMethod",
+    "RunConfig",
+    "Task",
+]
 
 REGISTRIES: dict[str, tuple[type[BaseModel], ...]] = {
     "task": TASKS,
@@ -45,10 +52,10 @@ class FederationConfig(BaseModel):
 
     model_config = RECORD
 
-    num_clients: PositiveInt | None = None
-    clients_per_round: PositiveInt | None = None
-    num_rounds: PositiveInt = 10
-    min_uploads: PositiveInt = 1
+    num_clients: Integer | None = Field(None, gt=0)
+    clients_per_round: Integer | None = Field(None, gt=0)
+    num_rounds: Integer = Field(10, gt=0)
+    min_uploads: Integer = Field(1, gt=0)
 
 
 class EvaluationConfig(BaseModel):
@@ -62,11 +69,11 @@ class EvaluationConfig(BaseModel):
 
     model_config = RECORD
 
-    every: PositiveInt = 1
+    every: Integer = Field(1, gt=0)
     splits: Annotated[list[Literal["validation", "test"]], Field(min_length=1)] = ["validation"]
-    subset: PositiveInt | None = None
-    per_client: bool = False
-    validation_fraction: float = Field(0.1, gt=0, lt=0.5)
+    subset: Integer | None = Field(None, gt=0)
+    per_client: Flag = False
+    validation_fraction: Real = Field(0.1, gt=0, lt=0.5)
 
 
 def _union(key: str) -> Any:
@@ -98,7 +105,7 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
-    seed: int = Field(1, ge=0, lt=2**63)
+    seed: Integer = Field(1, ge=0, lt=2**63)
     model: str = Field("minilm", min_length=1, description="alias, hub id or folder")
     task: Task = Field(TASKS[0](), validate_default=True)
     data: DataSet
@@ -168,6 +175,13 @@ class RunConfig(BaseModel):
             raise ConfigError("train.epochs: epochs and max_steps cannot both be null")
         if train.optimizer != "sgd" and train.momentum:
             raise ConfigError(f"train.momentum: {train.momentum} needs optimizer sgd")
+        if len(set(self.evaluation.splits)) < len(self.evaluation.splits):
+            raise ConfigError("evaluation.splits: a split is named twice")
+        if "plain_sgd" in self.rule.traits and (train.optimizer != "sgd" or train.momentum):
+            raise ConfigError(
+                f"rule: {self.rule.name} corrects the steps of plain SGD; set train.optimizer to "
+                "sgd, train.momentum to 0 and a train.learning_rate"
+            )
         if self.data.task != self.task.name:
             raise ConfigError(
                 f"task: the data set {self.data.name} is for {self.data.task}, not {self.task.name}"
@@ -175,6 +189,17 @@ class RunConfig(BaseModel):
         object.__setattr__(self, "federation", federation)
         object.__setattr__(self, "train", resolve_rate(train, self.method.default_rate))
         return self
+
+    @property
+    def search(self) -> LearningRateGrid | None:
+        """The learning rates to choose from, where the configuration names several."""
+        rate = self.train.learning_rate
+        return rate if isinstance(rate, LearningRateGrid) else None
+
+    def with_rate(self, rate: float) -> RunConfig:
+        """This configuration with one learning rate."""
+        train = self.train.model_copy(update={"learning_rate": rate})
+        return self.model_copy(update={"train": train})
 
     @classmethod
     def parse(cls, given: Any) -> RunConfig:
@@ -197,7 +222,7 @@ class RunConfig(BaseModel):
 
     def to_yaml(self) -> str:
         """Every key with its resolved value."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return dump_yaml(self.model_dump(mode="json"))
 
 
 def _brings_clients(data: Any) -> bool:
@@ -271,6 +296,9 @@ def _owner(place: tuple[int | str, ...]) -> tuple[type[BaseModel] | None, list[s
                 inside = records[part]  # pydantic names the chosen member of the union here
                 continue
             inside = next(iter(records.values()))
+        if path and path[-1] == "learning_rate" and part == SEARCH:
+            inside = LearningRateGrid  # likewise, the kind of value
+            continue
         if inside is None:
             break  # below a field's own value: members of a union of types, indices
         owner = inside

@@ -56,7 +56,7 @@ class RunDisplay:
         )
         self._rounds: TaskID | None = None
         self._clients: TaskID | None = None
-        self._num_rounds = 0
+        self._num_rounds = self._whole = 0
         self._seconds: list[float] = []
         self._bytes = 0
         self._main_score = ""
@@ -70,7 +70,7 @@ class RunDisplay:
 
     def started(self, config: RunConfig, facts: RunFacts, folder: Path, done: int) -> None:
         """Print what is about to run."""
-        self.folder, self._num_rounds = folder, config.federation.num_rounds
+        self.folder, self._whole = folder, config.federation.num_rounds
         self._main_score = config.task.main_score
         per_round = config.federation.clients_per_round or facts.num_clients
         trained = f"{facts.num_trained_parameters:,} of {facts.num_parameters:,} parameters"
@@ -79,7 +79,7 @@ class RunDisplay:
         say(f"  model   {config.model}, trains {trained} (head {facts.num_head_parameters:,})")
         say(
             f"  method  {config.method.name}, rule {config.rule.name}, "
-            f"learning rate {config.train.learning_rate:g}"
+            f"learning rate {_rates(config)}"
         )
         say(
             f"  clients {facts.num_clients}, {per_round} a round, split {config.partition.name}; "
@@ -92,8 +92,30 @@ class RunDisplay:
         )
         if done:
             say(f"  resumed after round {done}")
-        self._rounds = self._bar.add_task("rounds", total=self._num_rounds, completed=done, text="")
+        self._rounds = self._bar.add_task("rounds", total=self._whole, text="")
+        self._begin(self._whole, done)
         self._clients = self._bar.add_task("clients", total=None, text="")
+
+    def searching(self, rate: float, number: int, total: int, num_rounds: int) -> None:
+        """Print which learning rate is tried."""
+        self.console.print(
+            f"learning rate {rate:g} ({number} of {total}), {num_rounds} rounds", style="bold"
+        )
+        self._begin(num_rounds, 0)
+
+    def chose(self, rate: float, done: int) -> None:
+        """Print the choice."""
+        self.console.print(
+            f"learning rate {rate:g} chosen on validation; going on after round {done}",
+            style="bold",
+        )
+        self._begin(self._whole, done)
+
+    def _begin(self, num_rounds: int, done: int) -> None:
+        """Count rounds from ``done`` to ``num_rounds``."""
+        self._num_rounds, self._seconds = num_rounds, []
+        if self._rounds is not None:
+            self._bar.reset(self._rounds, total=num_rounds, completed=done, text="")
 
     def clients(self, arrivals: Iterable[Item], round: int, total: int) -> Iterable[Item]:
         """Move the client bar on."""
@@ -135,6 +157,12 @@ class RunDisplay:
         self.console.print(f"  {text}", style="dim")
 
 
+def _rates(config: RunConfig) -> str:
+    if config.search is not None:
+        return "one of " + ", ".join(f"{rate:g}" for rate in config.search.grid)
+    return f"{config.train.learning_rate:g}"
+
+
 def show_result(console: Console, result: RunResult) -> None:
     """The final table, and what can be done next."""
     summary = result.summary
@@ -169,7 +197,22 @@ def show_result(console: Console, result: RunResult) -> None:
         f"traffic {human_bytes(down)} down, {human_bytes(up)} up, all clients; rounds took "
         f"{human_seconds(summary['measured_seconds'])}; clients set aside {summary['num_failures']}"
     )
+    if summary.get("search"):
+        console.print(_search_line(summary["search"]))
     console.print(f"run folder   {result.folder}")
     for path in result.exports:
         console.print(f"exported to  {path}")
     console.print(f"label text   federa predict {result.folder} FILE   (a text a line, or a table)")
+
+
+def _search_line(search: dict[str, Any]) -> str:
+    """What the search cost beside the run: the short runs at the rates that were not chosen."""
+    others = [entry for entry in search["tries"] if entry["learning_rate"] != search["chosen"]]
+    sent = sum(
+        entry["bytes"][way]["serialised_bytes"] for entry in others for way in ("down", "up")
+    )
+    seconds = sum(entry["measured_seconds"] for entry in others)
+    return (
+        f"learning rate {search['chosen']:g} chosen of {len(search['tries'])}; the other "
+        f"{len(others)} took {human_bytes(sent)} and {human_seconds(seconds)} besides"
+    )

@@ -8,39 +8,87 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ConfigDict
+
 from federa.checkpoint import BEST, LATEST, RunFacts, RunFolder
+from federa.config import PeftMethod, RunConfig, Task
 from federa.errors import ConfigError, RunError
-from federa.files import explained
+from federa.files import explained, write_atomically
 from federa.model_card import Card, write_card
+from federa.registry import Integer
+from federa.version import __version__
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from federa.config import RunConfig
     from federa.linalg import Factors
     from federa.types import LowRankPair, ServerState
 
-FORMATS = ("peft", "merged")
+RECORD_FILE, NATIVE_FILE = "federa.json", "adapter.safetensors"
+FORMATS = {
+    "peft": "its change is no sum of low-rank products, so it has no LoRA form",
+    "merged": "its adapters are not linear, so no weight can hold them",
+    "native": "it has a form that other tools read",
+}
+"""The formats, each with the reason of a method that lacks it."""
 
 
-def default_formats(config: RunConfig) -> tuple[str, ...]:
-    """What the end of a run exports."""
-    return ("peft",) if "low_rank" in config.method.traits else ("merged",)
+class ExportRecord(BaseModel):
+    """What ``federa.json`` in an export says: all that ``federa.load`` needs beside the tensors.
+
+    format: one of ``FORMATS``, or ``run`` for a run folder; model: as the user named it; source:
+    the folder or hub id that it meant where this was made; base_sha256: of its encoder.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    federa: str
+    format: str
+    model: str
+    source: str
+    base_sha256: str
+    task: Task
+    method: PeftMethod
+    labels: tuple[str, ...]
+    max_length: Integer
+    text_column: str
+
+    @classmethod
+    def of(cls, config: RunConfig, facts: RunFacts, format: str) -> ExportRecord:
+        """The record of a run's export."""
+        return cls(
+            federa=__version__,
+            format=format,
+            model=config.model,
+            source=facts.source,
+            base_sha256=facts.base_sha256,
+            task=config.task,
+            method=config.method,
+            labels=facts.labels,
+            max_length=config.train.max_length,
+            text_column=getattr(config.data, "text", "text"),
+        )
 
 
 def export_run(
-    run: Path | str, format: str, out: Path | str | None = None, *, rank: int | None = None
+    run: Path | str,
+    format: str | None = None,
+    out: Path | str | None = None,
+    *,
+    rank: int | None = None,
 ) -> Path:
     """Write the best state of the run folder ``run`` to the folder ``out``, and return it.
 
     format: ``peft`` (an ordinary LoRA on the untouched base model; for an SVD start of rank 2R,
-    [B - B0, B0] [A; A - A0]) or ``merged`` (a complete model); out: ``<run>/export/<format>`` by
-    default, which is replaced, while any other folder must not exist; rank: of a compressed LoRA,
-    whose relative error the model card states.
+    [B - B0, B0] [A; A - A0]), ``merged`` (a complete model) or ``native`` (bottleneck adapters and
+    head, for ``federa.load``); the first of the method's ``exports`` by default; out:
+    ``<run>/export/<format>`` by default, which is replaced, while any other folder must not exist;
+    rank: of a compressed LoRA, whose relative error the model card states.
     Raises: ConfigError if the method has no such format; RunError if ``out`` is taken.
     """
     home = RunFolder.open(Path(run))
     config, facts = home.config(), home.facts()
+    format = format or config.method.exports[0]
     _check_format(config, format, rank)
     own = home.path / "export" / (format if rank is None else f"{format}-rank{rank}")
     target = Path(out) if out is not None else own
@@ -52,6 +100,8 @@ def export_run(
         with explained(target):
             draft.mkdir(parents=True)
             error = _save(config, facts, state, draft, format, rank)
+            record = ExportRecord.of(config, facts, format)
+            write_atomically(draft / RECORD_FILE, record.model_dump_json(indent=2).encode())
             write_card(draft, Card.of(home, config, facts, state, format, error))
             _replace(draft, target)
     finally:
@@ -70,7 +120,9 @@ def _save(
 ) -> float | None:
     """Write model and tokenizer; the relative error of a compressed adapter is returned."""
     from safetensors import SafetensorError
+    from safetensors.torch import save
 
+    from federa.checkpoint import contiguous
     from federa.models import quiet_transformers
 
     try:
@@ -78,7 +130,11 @@ def _save(
             _save_tokenizer(facts, folder)
             if format == "peft":
                 return _save_peft(config, facts, state, folder, rank)
-            merged_model(config, facts, state).save_pretrained(folder)  # type: ignore[operator]
+            if format == "native":
+                write_atomically(folder / NATIVE_FILE, save(contiguous(state.params)))
+                return None
+            model: Any = trained_model(config, facts, state)
+            model.save_pretrained(folder)
             return None
     except SafetensorError as error:  # how a full disk shows while weights are written
         raise RunError(f"{folder}: cannot write the weights ({error})") from error
@@ -87,10 +143,10 @@ def _save(
 def _check_format(config: RunConfig, format: str, rank: int | None) -> None:
     if format not in FORMATS:
         raise ConfigError(f"--format: {format!r}; allowed: {', '.join(FORMATS)}")
-    if format == "peft" and "low_rank" not in config.method.traits:
+    if format not in config.method.exports:
         raise ConfigError(
-            f"--format: {config.method.name} changes whole weights, so it has no LoRA form; "
-            "use merged"
+            f"--format: {config.method.name} cannot be exported as {format} ({FORMATS[format]}); "
+            f"use {' or '.join(config.method.exports)}"
         )
     if rank is not None and format != "peft":
         raise ConfigError("--rank: applies to --format peft only")
@@ -126,9 +182,15 @@ def plain_model(config: RunConfig, facts: RunFacts) -> nn.Module:
     return model
 
 
-def merged_model(config: RunConfig, facts: RunFacts, state: ServerState) -> nn.Module:
-    """A plain model, in float32, that computes what the run's state computes."""
+def trained_model(config: RunConfig, facts: RunFacts, state: ServerState) -> nn.Module:
+    """A model, in float32, that computes what the run's state computes.
+
+    Low-rank changes are added to the plain model's weights; what cannot be merged is attached.
+    """
     model = plain_model(config, facts)
+    if "merged" not in config.method.exports:
+        config.method.attach(model, state.params)
+        return model
     factors = {name for pair in state.layout.pairs for name in (pair.a, pair.b)}
     for name, value in state.params.items():
         if name not in factors:

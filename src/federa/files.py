@@ -40,6 +40,16 @@ def write_atomically(path: Path, content: bytes) -> None:
         sync_folder(path.parent)
 
 
+def copy_atomically(source: Path, path: Path) -> None:
+    """Copy the file ``source`` to ``path`` as ``write_atomically`` does.
+
+    Raises: RunError.
+    """
+    with explained(source):
+        content = source.read_bytes()
+    write_atomically(path, content)
+
+
 def append_line(path: Path, line: str) -> None:
     """Append one line to ``path`` and sync it.
 

@@ -1,16 +1,19 @@
-"""Labelling new text with a finished or unfinished run."""
+"""Labelling new text with a run or an export of one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from federa.checkpoint import BEST, LATEST, RunFolder
 from federa.datasets.files import SUFFIXES, cell_text, expand, read_table
 from federa.datasets.interface import read_text
-from federa.errors import DataError
+from federa.errors import DataError, RunError
+from federa.export import NATIVE_FILE, RECORD_FILE, ExportRecord, trained_model
 from federa.files import user_path
 from federa.registry import nearest
 
@@ -27,21 +30,16 @@ class Prediction:
     score: float
 
 
+@dataclass(frozen=True)
 class Predictor:
-    """The best state of a run folder, merged into a plain model.
+    """A trained model with what labelling needs; ``federa.load`` makes one.
 
-    Raises: RunError if ``run`` is not a run folder; ModelError if its base model changed.
+    model: in float32, in evaluation mode; record: where it comes from, its task and labels.
     """
 
-    def __init__(self, run: Path | str) -> None:
-        from federa.export import merged_model
-        from federa.models import load_tokenizer
-
-        home = RunFolder.open(Path(run))
-        self.config, self.facts = home.config(), home.facts()
-        state = home.load_state(BEST if home.has_best() else LATEST)
-        self.model: nn.Module = merged_model(self.config, self.facts, state)
-        self.tokenizer = load_tokenizer(self.facts.source)
+    model: nn.Module
+    tokenizer: Any
+    record: ExportRecord
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """A label for each text, in order."""
@@ -52,15 +50,91 @@ class Predictor:
 
         if not texts:
             return []
-        task, labels = self.config.task, self.facts.labels
+        task, labels = self.record.task, self.record.labels
         table = {"text": list(texts)}
-        encoded = task.encode(table, labels, self.tokenizer, self.config.train.max_length)
+        encoded = task.encode(table, labels, self.tokenizer, self.record.max_length)
         logits = predict_rows(task, self.model, encoded, numpy.arange(len(texts)), "cpu")
         shares = softmax(logits, axis=1)
         return [
             Prediction(text, labels[int(row.argmax())], float(row.max()))
             for text, row in zip(texts, shares, strict=True)
         ]
+
+
+def load(folder: Path | str, *, base: str | None = None) -> Predictor:
+    """The model in an export of any format, or the best state of a run folder.
+
+    base: alias, hub id or folder of the base model, where an export's own is no longer to be found.
+    Raises: RunError if ``folder`` is neither or is damaged; ModelError if the base model is missing
+    or has other weights than those that were trained on.
+    """
+    from federa.models import load_tokenizer
+
+    path, record = Path(folder), read_record(folder)
+    if record.format == "run":
+        home = RunFolder.open(path)
+        config, facts = home.config(), home.facts()
+        state = home.load_state(BEST if home.has_best() else LATEST)
+        return Predictor(trained_model(config, facts, state), load_tokenizer(facts.source), record)
+    model = _load_export(path, record, base).eval()
+    return Predictor(model, load_tokenizer(str(path)), record)
+
+
+def read_record(folder: Path | str) -> ExportRecord:
+    """What an export, or a run folder, says of itself.
+
+    Raises: RunError.
+    """
+    path = Path(folder) / RECORD_FILE
+    if not path.is_file():
+        home = RunFolder.open(Path(folder))
+        return ExportRecord.of(home.config(), home.facts(), "run")
+    try:
+        return ExportRecord.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise RunError(f"{path}: damaged or unreadable") from error
+
+
+def text_column(folder: Path | str) -> str:
+    """The column of a table that holds the texts, as the run was configured.
+
+    Raises: RunError if ``folder`` is neither an export nor a run folder.
+    """
+    if (Path(folder) / RECORD_FILE).is_file():
+        return read_record(folder).text_column
+    return str(getattr(RunFolder.open(Path(folder)).config().data, "text", "text"))
+
+
+def _load_export(folder: Path, record: ExportRecord, base: str | None) -> nn.Module:
+    from federa.local import require_same_base
+    from federa.models import hash_encoder, locate, quiet_transformers
+
+    if record.format == "merged":
+        return record.task.build_model(str(folder), record.labels, seed=0)
+    source = locate(base or (record.source if Path(record.source).exists() else record.model))
+    model = record.task.build_model(source, record.labels, seed=0)
+    require_same_base(hash_encoder(model), record.base_sha256, source)
+    if record.format == "native":
+        _attach(model, record, folder / NATIVE_FILE)
+        return model
+    from peft import PeftModel
+
+    with quiet_transformers():
+        try:
+            adapted: nn.Module = PeftModel.from_pretrained(model, folder).merge_and_unload()
+        except Exception as error:  # damaged adapters raise errors of several libraries
+            raise RunError(f"{folder}: the adapter is damaged or unreadable") from error
+    return adapted
+
+
+def _attach(model: nn.Module, record: ExportRecord, path: Path) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        record.method.attach(model, load_file(path))
+    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+        raise RunError(f"{path}: damaged or unreadable ({error})") from error
 
 
 def read_texts(place: str, standard_input: IO[bytes], column: str = "text") -> list[str]:

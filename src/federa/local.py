@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, Discriminator, Field, Tag, field_validator
 
 from federa.errors import ConfigError
-from federa.registry import RECORD
+from federa.registry import RECORD, Flag, Integer, Real
 from federa.seeding import numpy_generator, seeded_torch
 from federa.types import Plan, Upload
 
@@ -26,12 +26,48 @@ if TYPE_CHECKING:
     from federa.types import Download, Layout, Tensors
 
 
+class LearningRateGrid(BaseModel):
+    """Learning rates to choose from on the validation split, each by a short run.
+
+    grid: at least two different rates; num_rounds: of each short run, rounded up to a whole number
+    of ``evaluation.every`` and at most the run's own.
+    """
+
+    model_config = RECORD
+
+    grid: Annotated[list[Annotated[Real, Field(gt=0)]], Field(min_length=2)]
+    num_rounds: Integer = Field(5, gt=0)
+
+    @field_validator("grid")
+    @classmethod
+    def _all_different(cls, grid: list[float]) -> list[float]:
+        if len(set(grid)) < len(grid):
+            raise ValueError("must not name a rate twice")
+        return sorted(grid)
+
+
+SEARCH = "search"
+"""The tag of a grid in place of a rate, as it stands in the places of pydantic's problems."""
+
+
+def _rate_or_search(value: object) -> str:
+    return SEARCH if isinstance(value, dict | LearningRateGrid) else "rate"
+
+
+Rate = Annotated[
+    Annotated[Real, Field(gt=0), Tag("rate")] | Annotated[LearningRateGrid, Tag(SEARCH)],
+    Discriminator(_rate_or_search),
+]
+
+
 class TrainConfig(BaseModel):
     """How every client trains in a round; the optimiser starts afresh each round.
 
-    learning_rate: null takes the method's default; epochs and max_steps: whichever ends first,
+    learning_rate: a rate, or ``{grid: [...]}`` to search; null takes the method's default, which is
+    for adamw; epochs and max_steps: whichever ends first,
     and one of them may be null; weight_decay: per step lr * weight_decay * (w - w_start), so that
-    an SVD start is not shrunk; max_grad_norm: null switches clipping off; dropout: the model's own
+    an SVD start is not shrunk; max_grad_norm: of the data's gradient, before the aggregation rule
+    adds its own terms, and null switches clipping off; dropout: the model's own
     rates when true, none when false; precision auto: bf16 products of frozen weights where the
     hardware has them.
     """
@@ -39,24 +75,26 @@ class TrainConfig(BaseModel):
     model_config = RECORD
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: PositiveFloat | None = Field(None, description="null: the method's default")
-    momentum: float = Field(0.0, ge=0, lt=1, description="of sgd")
-    weight_decay: float = Field(0.0, ge=0, description="towards the start")
-    max_grad_norm: PositiveFloat | None = 1.0
+    learning_rate: Rate | None = Field(
+        None, description="a rate, {grid: [...]} to search, or null: the method's default"
+    )
+    momentum: Real = Field(0.0, ge=0, lt=1, description="of sgd")
+    weight_decay: Real = Field(0.0, ge=0, description="towards the start")
+    max_grad_norm: Real | None = Field(1.0, gt=0)
     schedule: Literal["constant", "linear", "cosine"] = Field(
         "constant", description="of the learning rate, over the rounds"
     )
-    warmup_rounds: Annotated[int, Field(ge=0)] = 0
-    batch_size: PositiveInt = 8
-    epochs: PositiveInt | None = 1
-    max_steps: PositiveInt | None = Field(None, description="optimiser steps a round, at most")
-    max_length: Annotated[int, Field(ge=4)] = Field(128, description="tokens")
-    dropout: bool = False
+    warmup_rounds: Integer = Field(0, ge=0)
+    batch_size: Integer = Field(8, gt=0)
+    epochs: Integer | None = Field(1, gt=0)
+    max_steps: Integer | None = Field(None, gt=0, description="optimiser steps a round, at most")
+    max_length: Integer = Field(128, ge=4, description="tokens")
+    dropout: Flag = False
     precision: Literal["auto", "fp32", "bf16"] = "auto"
 
     def rate(self, round: int, num_rounds: int) -> float:
         """The learning rate of ``round`` (from 0) of ``num_rounds``."""
-        assert self.learning_rate is not None, "resolved by RunConfig"
+        assert isinstance(self.learning_rate, float), "resolved by RunConfig, chosen by the search"
         if round < self.warmup_rounds:
             return self.learning_rate * (round + 1) / (self.warmup_rounds + 1)
         span = max(1, num_rounds - self.warmup_rounds)
@@ -143,8 +181,14 @@ def train_client(
     import torch
 
     config, rule = setup.train, setup.rule
+    rate = config.rate(round, setup.num_rounds)
     trained = load_params(model, download.params)
-    optimizer = _optimizer(config, list(trained.values()), config.rate(round, setup.num_rounds))
+    optimizer = _optimizer(config, list(trained.values()), rate)
+    received = replace(
+        download,
+        params=on_device(download.params, setup.plan.device),
+        extra=on_device(download.extra, setup.plan.device),
+    )
     losses: list[tuple[Tensor, Tensor]] = []
     model.train(config.dropout)
     with seeded_torch(setup.seed, "dropout", round, client):
@@ -153,7 +197,7 @@ def train_client(
             sums, counts = setup.task.loss(model, batch)
             loss = sums.sum() / counts.sum()
             loss.backward()  # type: ignore[no-untyped-call]
-            _step(setup, optimizer, trained, download)
+            _step(setup, optimizer, trained, received)
             losses.append((sums.detach().sum(), counts.sum()))
     model.eval()
     total = float(torch.stack([sums for sums, _ in losses]).sum())
@@ -163,7 +207,7 @@ def train_client(
             "the training loss is not finite; a smaller learning rate may help"
         )
     params = {name: value.detach().to("cpu", copy=True) for name, value in trained.items()}
-    extra = rule.finish(params, download, len(losses))
+    extra = rule.finish(params, download, len(losses), rate)
     metrics = {"loss": total / number, "num_steps": float(len(losses))}
     return Upload(client, params, len(setup.clients[client]), extra, metrics)
 
@@ -177,9 +221,9 @@ def load_params(model: nn.Module, params: Tensors) -> dict[str, nn.Parameter]:
     return found
 
 
-def on_device(batch: dict[str, Tensor], device: str) -> dict[str, Tensor]:
-    """The batch on ``device``."""
-    return {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+def on_device(tensors: Tensors, device: str) -> Tensors:
+    """The tensors on ``device``; those already there are not copied."""
+    return {name: value.to(device, non_blocking=True) for name, value in tensors.items()}
 
 
 def batches(setup: LocalSetup, round: int, client: int) -> Iterator[Sequence[int]]:
@@ -218,11 +262,11 @@ def _step(
     import torch
 
     config = setup.train
+    if config.max_grad_norm is not None:
+        torch.nn.utils.clip_grad_norm_(list(trained.values()), config.max_grad_norm)
     gradients = {name: p.grad for name, p in trained.items() if p.grad is not None}
     for name, gradient in setup.rule.adjust_gradients(gradients, dict(trained), download).items():
         trained[name].grad = gradient
-    if config.max_grad_norm is not None:
-        torch.nn.utils.clip_grad_norm_(list(trained.values()), config.max_grad_norm)
     if config.weight_decay:
         pull = optimizer.param_groups[0]["lr"] * config.weight_decay
         with torch.no_grad():
@@ -234,9 +278,17 @@ def _step(
 
 
 def resolve_rate(config: TrainConfig, default: float) -> TrainConfig:
-    """``config`` with the method's default learning rate where none is given."""
+    """``config`` with the method's default learning rate where none is given.
+
+    Raises: ConfigError if the optimiser is not the one that the defaults are for.
+    """
     if config.learning_rate is not None:
         return config
+    if config.optimizer != "adamw":
+        raise ConfigError(
+            f"train.learning_rate: null takes the method's default, which is for adamw; name one "
+            f"for {config.optimizer}"
+        )
     return config.model_copy(update={"learning_rate": default})
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,35 @@ def _serialised_size(flat: Tensors) -> int:
     return _serialised[kind]
 
 
+class PeakMemory:
+    """The most memory used since this was made: what torch allocated on a CUDA device, else the
+    resident memory of the process, as Linux counts it."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self._counts = device.startswith("cuda")
+        if device.startswith("cuda"):
+            import torch
+
+            torch.cuda.reset_peak_memory_stats(device)
+        else:
+            with suppress(OSError):  # not on other systems
+                Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+                self._counts = True
+
+    def read(self) -> int | None:
+        """Bytes, or None where the system does not tell."""
+        if not self._counts:
+            return None
+        if self.device.startswith("cuda"):
+            import torch
+
+            return int(torch.cuda.max_memory_allocated(self.device))
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        peaks = [line.split() for line in status.splitlines() if line.startswith("VmHWM:")]
+        return int(peaks[0][1]) * 1024 if peaks else None
+
+
 @dataclass
 class ClientRecord:
     """One client's part in a round. loss: mean over its examples; bytes as sent and received."""
@@ -75,7 +105,8 @@ class ClientRecord:
 class RoundRecord:
     """Everything known about one round; ``round`` counts from 1.
 
-    measured_seconds: wall clock here (train, evaluate, total); scores: by split;
+    measured_seconds: wall clock here (train, evaluate, total); peak_memory_bytes: of this process
+    in the round (see ``PeakMemory``); scores: by split;
     averaging_error: ||sum p_k B_k A_k - mean B mean A|| / ||sum p_k B_k A_k - B0 A0||, all pairs.
     """
 
@@ -84,6 +115,7 @@ class RoundRecord:
     failures: list[ClientFailure] = field(default_factory=list)
     scores: dict[str, dict[str, Any]] = field(default_factory=dict)
     measured_seconds: dict[str, float] = field(default_factory=dict)
+    peak_memory_bytes: int | None = None
     averaging_error: float | None = None
     learning_rate: float | None = None
 
@@ -208,6 +240,17 @@ def read_records(path: Path) -> list[RoundRecord]:
                 break
             raise RunError(f"{path}:{number}: not a round record") from error
     return records
+
+
+def total_bytes(records: Sequence[RoundRecord]) -> dict[str, dict[str, int]]:
+    """The traffic of all rounds: ``down`` and ``up``, each by kind of count."""
+    ways = {"down": [r.down for r in records], "up": [r.up for r in records]}
+    return {way: asdict(_total(parts)) for way, parts in ways.items()}
+
+
+def total_seconds(records: Sequence[RoundRecord]) -> float:
+    """The measured seconds of all rounds."""
+    return sum(record.measured_seconds.get("total", 0.0) for record in records)
 
 
 def best_round(records: Sequence[RoundRecord], main_score: str) -> int | None:

@@ -31,6 +31,12 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 classify = pipeline("text-classification", model=model, tokenizer=tokenizer)
 print(classify("I cannot open my mail."))
 """
+LOAD_NATIVE = """\
+import federa
+
+model = federa.load(".")  # this folder; elsewhere: base="a copy of the base model"
+print(model.predict(["I cannot open my mail."]))
+"""
 LOAD_MERGED = """\
 from transformers import pipeline
 
@@ -97,7 +103,7 @@ def _front_matter(card: Card) -> dict[str, Any]:
     if card.config.method.name not in tags:
         tags.append(card.config.method.name)
     front: dict[str, Any] = {
-        "library_name": "peft" if card.format == "peft" else "transformers",
+        "library_name": {"merged": "transformers", "native": "federa"}.get(card.format, "peft"),
         "pipeline_tag": "text-classification",
         "tags": tags,
     }
@@ -110,7 +116,8 @@ def _body(card: Card) -> str:
     config, facts = card.config, card.facts
     method = _inline(config.method)
     per_round = config.federation.clients_per_round or facts.num_clients
-    load = (LOAD_PEFT if card.format == "peft" else LOAD_MERGED).format(base=facts.source)
+    lines = {"peft": LOAD_PEFT, "merged": LOAD_MERGED, "native": LOAD_NATIVE}[card.format]
+    load = lines.format(base=facts.source)
     change = ""
     if card.compression_error is not None:
         change = (

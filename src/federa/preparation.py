@@ -184,7 +184,8 @@ def prepare(config: RunConfig) -> tuple[LocalSetup, ServerState, RunFacts]:
                 f"method: the start of {name} is not finite; alpha may be out of range"
             )
     layout = config.method.attach(model, start)
-    state = config.rule.start(start, layout)
+    sizes = {client: len(rows) for client, rows in enumerate(data.clients)}
+    state = config.rule.start(start, layout, sizes)
     examples, sets = encode_all(config, data, source)
     facts = RunFacts(
         source=source,

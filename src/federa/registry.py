@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Strict
 
 from federa.errors import ConfigError
 
 RECORD = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 """How every registered record and every section of a configuration is validated."""
+
+Integer: TypeAlias = Annotated[int, Strict()]
+Real: TypeAlias = Annotated[float, Strict()]
+Flag: TypeAlias = Annotated[bool, Strict()]
+"""Field types that take no other kind of value: ``seed: true`` and ``rank: "8"`` are mistakes."""
 
 
 def names(registry: Iterable[type[Any]]) -> list[str]:

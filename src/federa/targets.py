@@ -1,4 +1,4 @@
-"""Which linear layers of a model are adapted."""
+"""Which linear layers of a model are adapted, and where bottlenecks go."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from federa.architectures import PARTS_OF_FUSED, Architecture
+from federa.architectures import ARCHITECTURES, PARTS_OF_FUSED, Architecture
 from federa.errors import ConfigError
 from federa.models import architecture_of, base_prefix, model_type
 
@@ -95,6 +95,45 @@ def _wanted(
                 f"method.targets: no module {end!r} in {kind}; there are: {', '.join(names)}"
             )
     return wanted
+
+
+def find_bottlenecks(
+    model: nn.Module, layers: str | Sequence[int], *, last_only: bool = False
+) -> list[str]:
+    """The projections behind which bottleneck adapters go, in the model's order.
+
+    last_only: the feed-forward one of each layer, without the attention's.
+    Raises: ConfigError for a model whose sites are not listed.
+    """
+    known = architecture_of(model)
+    if known is None:
+        raise ConfigError(
+            f"method: {model_type(model)} has no known place for bottleneck adapters; known are "
+            + ", ".join(ARCHITECTURES)
+        )
+    sites = known.bottlenecks[1:] if last_only else known.bottlenecks
+    return [f"{layer}.{site}" for layer in _layer_names(model, known, layers) for site in sites]
+
+
+def find_layer_norms(model: nn.Module, layers: str | Sequence[int]) -> tuple[str, ...]:
+    """The parameters of the layer norms inside the chosen layers, in the model's order."""
+    import torch
+
+    known = architecture_of(model)
+    assert known is not None, "find_bottlenecks has refused it"
+    return tuple(
+        f"{layer}.{name}.{parameter}"
+        for layer in _layer_names(model, known, layers)
+        for name, module in model.get_submodule(layer).named_modules()
+        if isinstance(module, torch.nn.LayerNorm)
+        for parameter, _ in module.named_parameters()
+    )
+
+
+def _layer_names(model: nn.Module, known: Architecture, layers: str | Sequence[int]) -> list[str]:
+    path = base_prefix(model) + known.layers
+    count = sum(1 for _ in model.get_submodule(path).children())
+    return [f"{path}.{index}" for index in sorted(select_layers(layers, count))]
 
 
 def select_layers(layers: str | Sequence[int], count: int) -> frozenset[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,23 @@ class _UniqueKeys(yaml.SafeLoader):
             if isinstance(key, Hashable):
                 seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+class _Quoting(yaml.SafeDumper):
+    """Writes what ``_UniqueKeys`` reads back: text that looks like its numbers is quoted."""
+
+
+FLOAT_OF_YAML_1_2 = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)[eE][-+]?\d+$")
+"""``2e-3``, which PyYAML, following YAML 1.1, takes for text."""
+
+for _kind in (_UniqueKeys, _Quoting):
+    _kind.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT_OF_YAML_1_2, list("-+.0123456789"))
+
+
+def dump_yaml(content: dict[str, Any]) -> str:
+    """A mapping as YAML, its keys in their order."""
+    text: str = yaml.dump(content, Dumper=_Quoting, sort_keys=False, allow_unicode=True)
+    return text
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

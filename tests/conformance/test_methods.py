@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from federa.errors import ConfigError
 from federa.methods import METHODS
 from federa.models import hash_encoder, head_names, load_classifier, load_tokenizer
 from federa.targets import find_targets
@@ -27,10 +28,25 @@ def moved(start: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 SMALL = [record(**({"rank": 4} if "rank" in record.model_fields else {})) for record in METHODS]
 LOW_RANK = [method for method in SMALL if "low_rank" in method.traits]
+REFUSED = {("modernbert", "bitfit"): "the encoder of modernbert has none"}
+EVERY = [
+    pytest.param(architecture, method, id=f"{architecture}-{method.name}")
+    for architecture in ARCHITECTURES
+    for method in SMALL
+    if (architecture, method.name) not in REFUSED
+]
 
 
-@pytest.mark.parametrize("method", SMALL, ids=lambda method: method.name)
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(("pair", "reason"), REFUSED.items(), ids=str)
+def test_what_a_method_cannot_train_is_refused(
+    tiny_model: Callable[[str], str], pair: tuple[str, str], reason: str
+) -> None:
+    (method,) = [method for method in SMALL if method.name == pair[1]]
+    with pytest.raises(ConfigError, match=f"method: {method.name}.*{reason}"):
+        method.start(load_classifier(tiny_model(pair[0]), LABELS, 1), 1)
+
+
+@pytest.mark.parametrize(("architecture", "method"), EVERY)
 def test_start_changes_nothing_and_shared_is_what_trains(
     tiny_model: Callable[[str], str], architecture: str, method: object
 ) -> None:
@@ -48,6 +64,21 @@ def test_start_changes_nothing_and_shared_is_what_trains(
     plain(**inputs).logits.square().sum().backward()
     for name in layout.head:
         assert plain.get_parameter(name).grad is not None
+
+
+@pytest.mark.parametrize(("architecture", "method"), EVERY)
+def test_fresh_names_are_those_that_the_base_model_does_not_give(
+    tiny_model: Callable[[str], str], architecture: str, method: object
+) -> None:
+    """A client that has the base model alone can know the start of all other names."""
+    plain = load_classifier(tiny_model(architecture), LABELS, 1)
+    own = {name: value.detach().clone() for name, value in plain.named_parameters()}
+    start = method.start(plain, 1)
+    layout = method.attach(plain, start)
+    assert set(layout.starts) <= set(layout.fresh) <= set(layout.shared)
+    for name in set(layout.shared) - set(layout.fresh) - set(layout.head):
+        assert torch.equal(start[name], own[name])
+    assert set(start) - set(own) <= set(layout.fresh)
 
 
 @pytest.mark.parametrize("method", LOW_RANK, ids=lambda method: method.name)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, model_validator
 from federa.datasets.interface import read_text
 from federa.errors import ConfigError, DataError
 from federa.files import user_path
-from federa.registry import RECORD, nearest
+from federa.registry import RECORD, Flag, nearest
 from federa.types import Corpus, Table
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
@@ -42,7 +42,7 @@ class Files(BaseModel):
     text: str = Field("text", min_length=1, description="column with the text")
     label: str = Field("label", min_length=1, description="column with the label")
     client: str | None = Field(None, min_length=1, description="column with the client's name")
-    file_per_client: bool = False
+    file_per_client: Flag = False
 
     @model_validator(mode="after")
     def _differ(self) -> Files:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from federa.engines.evaluation import score_split
 from federa.local import LocalSetup, load_params, train_client
-from federa.registry import RECORD
+from federa.registry import RECORD, Integer
 from federa.types import ClientFailure, Download, ServerState, Upload
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Sequential(BaseModel):
 
     name: Literal["sequential"] = "sequential"
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
+    threads: Literal["auto"] | Annotated[Integer, Field(ge=1, le=1024)] = "auto"
 
     def open(self, setup: LocalSetup) -> Session:
         """Load the model and adapt it."""

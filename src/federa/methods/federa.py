@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, Field
 
 from federa.methods.fields import Layers, Targets
-from federa.registry import RECORD
+from federa.registry import RECORD, Integer, Real
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,11 +32,12 @@ class Federa(BaseModel):
     aliases: ClassVar[tuple[str, ...]] = ()
     summary: ClassVar[str] = "LoRA from the principal singular components of the weights"
     traits: ClassVar[frozenset[str]] = frozenset({"low_rank", "svd_start", "stackable", "freezes"})
+    exports: ClassVar[tuple[str, ...]] = ("peft", "merged")
     default_rate: ClassVar[float] = 2e-3
 
     name: Literal["federa"] = "federa"
-    rank: PositiveInt = 8
-    alpha: PositiveFloat | None = Field(None, description="scaling s = alpha / rank; null: rank")
+    rank: Integer = Field(8, gt=0)
+    alpha: Real | None = Field(None, gt=0, description="scaling s = alpha / rank; null: rank")
     targets: Targets = "auto"
     layers: Layers = "all"
     solver: Literal["auto", "truncated", "exact", "randomized"] = "auto"
@@ -48,7 +49,8 @@ class Federa(BaseModel):
 
     def start(self, model: nn.Module, seed: int) -> Tensors:
         """A0 [R, d_in] and B0 [d_out, R] of every target, and the fresh head."""
-        from federa.methods.low_rank import head_values, pair_of
+        from federa.methods.low_rank import pair_of
+        from federa.methods.parameters import head_values
         from federa.targets import find_targets
 
         start: Tensors = {}

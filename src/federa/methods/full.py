@@ -25,21 +25,21 @@ class Full(BaseModel):
     aliases: ClassVar[tuple[str, ...]] = ("fedft",)
     summary: ClassVar[str] = "every weight (the paper's FedFT)"
     traits: ClassVar[frozenset[str]] = frozenset()
+    exports: ClassVar[tuple[str, ...]] = ("merged",)
     default_rate: ClassVar[float] = 2e-4
 
     name: Literal["full"] = "full"
 
     def start(self, model: nn.Module, seed: int) -> Tensors:
         """Every parameter, as loaded; the seed has no effect."""
-        from federa.methods.low_rank import cpu_copy
+        from federa.methods.parameters import present_values
 
-        return {name: cpu_copy(value) for name, value in model.named_parameters()}
+        return present_values(model, [name for name, _ in model.named_parameters()])
 
     def attach(self, model: nn.Module, start: Tensors) -> Layout:
         """Make everything trainable."""
+        from federa.methods.parameters import release
         from federa.models import head_names
 
-        model.requires_grad_(True)
-        for name, parameter in model.named_parameters():
-            parameter.data.copy_(start[name])
+        release(model, start, start)
         return Layout(shared=tuple(start), head=head_names(model))

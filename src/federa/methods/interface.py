@@ -15,13 +15,14 @@ class PeftMethod(Protocol):
 
     traits: ``low_rank`` (the change is a sum of low-rank products, so it exports as LoRA),
     ``svd_start`` (the factors start from the weights), ``stackable`` (clients can share a batch),
-    ``freezes`` (the encoder's weights stay fixed). default_rate: the learning rate where a run
-    names none.
+    ``freezes`` (the encoder's weights stay fixed). exports: formats of ``federa export``, the first
+    being the one that a run ends with. default_rate: the learning rate where a run names none.
     """
 
     aliases: ClassVar[tuple[str, ...]]
     summary: ClassVar[str]
     traits: ClassVar[frozenset[str]]
+    exports: ClassVar[tuple[str, ...]]
     default_rate: ClassVar[float]
 
     @property

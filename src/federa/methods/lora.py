@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, Field
 
 from federa.methods.fields import Layers, Targets
-from federa.registry import RECORD
+from federa.registry import RECORD, Integer, Real
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,11 +26,12 @@ class Lora(BaseModel):
     aliases: ClassVar[tuple[str, ...]] = ("fedlr", "fedit")
     summary: ClassVar[str] = "LoRA from zero (the paper's FedLR)"
     traits: ClassVar[frozenset[str]] = frozenset({"low_rank", "stackable", "freezes"})
+    exports: ClassVar[tuple[str, ...]] = ("peft", "merged")
     default_rate: ClassVar[float] = 2e-3
 
     name: Literal["lora"] = "lora"
-    rank: PositiveInt = 8
-    alpha: PositiveFloat | None = Field(None, description="scaling s = alpha / rank; null: rank")
+    rank: Integer = Field(8, gt=0)
+    alpha: Real | None = Field(None, gt=0, description="scaling s = alpha / rank; null: rank")
     targets: Targets = "auto"
     layers: Layers = "all"
 
@@ -46,7 +47,8 @@ class Lora(BaseModel):
         import torch
 
         from federa.errors import ConfigError
-        from federa.methods.low_rank import head_values, pair_of, target_weight
+        from federa.methods.low_rank import pair_of, target_weight
+        from federa.methods.parameters import head_values
         from federa.seeding import torch_generator
         from federa.targets import find_targets
 

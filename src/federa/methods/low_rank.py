@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from federa.methods.parameters import release
 from federa.models import head_names
 from federa.targets import Target
 from federa.types import Layout, LowRankPair, Tensors
@@ -87,13 +88,11 @@ def adapt(
             take_out(layer.base.weight, b, a, pair)
         layer.add(Part(_last(pair.a), _last(pair.b), target.rows), a, b)
         pairs.append(pair)
-    for name in head:
-        parameter = model.get_parameter(name)
-        parameter.requires_grad_(True)
-        parameter.data.copy_(start[name])
+    release(model, head, start)
     factors = [name for pair in pairs for name in (pair.a, pair.b)]
     starts = tuple(factors) if residual else ()
-    return Layout(shared=(*factors, *head), head=head, pairs=tuple(pairs), starts=starts)
+    shared = (*factors, *head)
+    return Layout(shared=shared, head=head, pairs=tuple(pairs), starts=starts, fresh=shared)
 
 
 def take_out(weight: Tensor, b: Tensor, a: Tensor, pair: LowRankPair) -> None:
@@ -113,16 +112,6 @@ def _wrap(model: nn.Module, name: str, linear: nn.Linear, scaling: float) -> Low
 
 def _last(name: str) -> str:
     return name.rpartition(".")[2]
-
-
-def head_values(model: nn.Module) -> Tensors:
-    """The head's present values on the CPU, as a start ships them."""
-    return {name: cpu_copy(model.get_parameter(name)) for name in head_names(model)}
-
-
-def cpu_copy(value: Tensor) -> Tensor:
-    """A copy of its own on the CPU."""
-    return value.detach().to("cpu", copy=True)
 
 
 def target_weight(model: nn.Module, target: Target) -> Tensor:

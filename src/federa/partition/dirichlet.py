@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field, PositiveInt
+from pydantic import BaseModel, Field
 
 from federa.errors import ConfigError
-from federa.registry import RECORD
+from federa.registry import RECORD, Integer, Real
 
 if TYPE_CHECKING:
     import numpy
@@ -28,8 +28,8 @@ class Dirichlet(BaseModel):
     reads: ClassVar[str] = "label"
 
     name: Literal["dirichlet"] = "dirichlet"
-    alpha: float = Field(0.5, gt=0, le=1e6)
-    min_examples: PositiveInt = 8
+    alpha: Real = Field(0.5, gt=0, le=1e6)
+    min_examples: Integer = Field(8, gt=0)
 
     def split(
         self, keys: Sequence[Any], num_clients: int, rng: numpy.random.Generator

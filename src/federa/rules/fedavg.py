@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel
 
 from federa.registry import RECORD
+from federa.rules.averaging import mean_change, no_extra, plain_start
 from federa.types import Download, ServerState
 
 if TYPE_CHECKING:
@@ -26,36 +27,32 @@ class FedAvg(BaseModel):
     model_config = RECORD
     aliases: ClassVar[tuple[str, ...]] = ()
     summary: ClassVar[str] = "mean of the clients' tensors, weighted by examples"
+    traits: ClassVar[frozenset[str]] = frozenset()
 
     name: Literal["fedavg"] = "fedavg"
 
-    def start(self, params: Tensors, layout: Layout) -> ServerState:
+    def start(self, params: Tensors, layout: Layout, sizes: Mapping[int, int]) -> ServerState:
         """Nothing but the parameters."""
-        return ServerState(round=0, layout=layout, start=params, params=params)
+        return plain_start(params, layout, sizes)
 
     def download(self, state: ServerState, client: int) -> Download:
         """The same for every client."""
-        del client
         return Download(params=state.params, base_change=state.base_change)
 
     def merge(self, state: ServerState, uploads: Sequence[Upload]) -> ServerState:
         """The weighted mean, formed on the difference from the broadcast."""
-        from federa.linalg import sum_weighted
-
-        total = sum(upload.num_examples for upload in uploads)
-        shares = [upload.num_examples / total for upload in uploads]
-        params = {
-            name: old + sum_weighted([upload.params[name] - old for upload in uploads], shares)
-            for name, old in state.params.items()
-        }
+        moves = mean_change(state, uploads)
+        params = {name: old + moves[name] for name, old in state.params.items()}
         return replace(state, round=state.round + 1, params=params)
 
     def adjust_gradients(self, gradients: Tensors, params: Tensors, download: Download) -> Tensors:
         """Unchanged."""
-        del params, download
         return gradients
 
-    def finish(self, params: Tensors, download: Download, num_steps: int) -> Tensors:
-        """Nothing more."""
-        del params, download, num_steps
+    def finish(self, params: Tensors, download: Download, num_steps: int, rate: float) -> Tensors:
+        """Nothing."""
         return {}
+
+    def fault(self, extra: Tensors) -> str | None:
+        """Nothing is expected."""
+        return no_extra(extra)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
@@ -10,17 +10,24 @@ if TYPE_CHECKING:
 
 
 class AggregationRule(Protocol):
-    """How updates become the next state. The client half is elementwise in every tensor."""
+    """How updates become the next state. The client half is elementwise in every tensor.
+
+    traits: ``plain_sgd`` (clients must step with SGD without momentum).
+    """
 
     aliases: ClassVar[tuple[str, ...]]
     summary: ClassVar[str]
+    traits: ClassVar[frozenset[str]]
 
     @property
     def name(self) -> str:
         """The registered name."""
 
-    def start(self, params: Tensors, layout: Layout) -> ServerState:
-        """The state before the first round; ``params`` is the method's start."""
+    def start(self, params: Tensors, layout: Layout, sizes: Mapping[int, int]) -> ServerState:
+        """The state before the first round.
+
+        params: the method's start; sizes: training examples of every client in the federation.
+        """
 
     def download(self, state: ServerState, client: int) -> Download:
         """What ``client`` is sent in the round that follows ``state``."""
@@ -29,7 +36,16 @@ class AggregationRule(Protocol):
         """The state after a round; ``uploads`` come in order of client id, at least one."""
 
     def adjust_gradients(self, gradients: Tensors, params: Tensors, download: Download) -> Tensors:
-        """The gradients to step with, at ``params``, on a client that received ``download``."""
+        """The gradients to step with, at ``params``, on a client that received ``download``.
 
-    def finish(self, params: Tensors, download: Download, num_steps: int) -> Tensors:
-        """What a client returns beside its trained ``params`` (the upload's ``extra``)."""
+        ``gradients`` are those of the client's data, clipped if clipping is on.
+        """
+
+    def finish(self, params: Tensors, download: Download, num_steps: int, rate: float) -> Tensors:
+        """What a client returns beside its trained ``params`` (the upload's ``extra``).
+
+        num_steps: optimiser steps made; rate: the learning rate of the round.
+        """
+
+    def fault(self, extra: Tensors) -> str | None:
+        """What is wrong with an upload's ``extra``, in one line, or None."""

@@ -1,0 +1,130 @@
+"""One federated round, readable top to bottom, and the loop over rounds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from federa.admission import admit
+from federa.checkpoint import BEST, LATEST, RunFolder
+from federa.config import RunConfig
+from federa.errors import ClientError
+from federa.measure import PeakMemory, RoundRecord, averaging_error, best_round, validation_score
+from federa.progress import Progress
+from federa.seeding import numpy_generator
+from federa.types import Download, ServerState, Upload
+
+if TYPE_CHECKING:
+    from federa.engines import Session
+    from federa.local import LocalSetup
+
+
+def run_rounds(
+    config: RunConfig,
+    setup: LocalSetup,
+    session: Session,
+    home: RunFolder,
+    state: ServerState,
+    records: list[RoundRecord],
+    progress: Progress,
+    until: int,
+) -> ServerState:
+    """Rounds from ``state`` until ``until`` are finished, each saved in ``home``.
+
+    ``records`` are those of the finished rounds, and grow.
+    Raises: ClientError; RunError.
+    """
+    while state.round < until:
+        state, record = run_round(config, setup, session, state, progress)
+        home.append(record)
+        records.append(record)
+        if state.round == best_round(records, config.task.main_score):
+            home.save_state(state, BEST)
+        home.save_state(state, LATEST)
+        progress.finished_round(record, validation_score(record, config.task.main_score))
+    return state
+
+
+def run_round(
+    config: RunConfig, setup: LocalSetup, session: Session, state: ServerState, progress: Progress
+) -> tuple[ServerState, RoundRecord]:
+    """One round: pick, send, train, admit, merge, score. ``state`` is left as it was.
+
+    Raises: ClientError if fewer than ``min_uploads`` clients returned a usable update.
+    """
+    began, memory = time.perf_counter(), PeakMemory(setup.plan.device)
+    rule, plan, number = config.rule, config.federation, state.round + 1
+    record = RoundRecord(number, learning_rate=config.train.rate(state.round, plan.num_rounds))
+    # 1. pick the cohort: a function of (seed, round) alone
+    cohort = pick_cohort(len(setup.clients), plan.clients_per_round, config.seed, state.round)
+    # 2. what each client is sent
+    needed = first_contact_names(state, config.train.weight_decay)
+    work = {client: greet(rule.download(state, client), state, client, needed) for client in cohort}
+    record.sent(work, state)
+    # 3. train; unsound answers are set aside as failures
+    sizes = {client: len(setup.clients[client]) for client in cohort}
+    answers = progress.clients(session.train(state.round, work), number, len(cohort))
+    received = record.received(answers, state.layout)
+    uploads = record.usable(admit(received, state.params, sizes, rule.fault))
+    require(uploads, record, plan.min_uploads)
+    # 4. merge
+    contacted = state.contacted | {upload.client for upload in uploads}
+    state = replace(rule.merge(state, uploads), contacted=contacted)
+    record.averaging_error = averaging_error(state, uploads)
+    # 5. score
+    if number % config.evaluation.every == 0 or number == plan.num_rounds:
+        scored = time.perf_counter()
+        record.scores = session.evaluate(
+            state, config.evaluation.splits, whole=False, per_client=config.evaluation.per_client
+        )
+        record.measured_seconds["evaluate"] = time.perf_counter() - scored
+    record.measured_seconds["total"] = time.perf_counter() - began
+    record.peak_memory_bytes = memory.read()
+    return state, record
+
+
+def pick_cohort(num_clients: int, per_round: int | None, seed: int, round: int) -> list[int]:
+    """Sorted client ids of ``round`` (from 0), drawn without replacement."""
+    if per_round is None or per_round == num_clients:
+        return list(range(num_clients))
+    generator = numpy_generator(seed, "cohort", round)
+    return sorted(generator.choice(num_clients, per_round, replace=False).tolist())
+
+
+def first_contact_names(state: ServerState, weight_decay: float) -> list[str]:
+    """Names whose start a client must hold: the residual's factors, and what decay pulls towards.
+
+    What the base model itself gives (the encoder under full fine-tuning) is not among them.
+    """
+    names = [*state.layout.starts, *(state.layout.fresh if weight_decay else ())]
+    return list(dict.fromkeys(names))
+
+
+def greet(download: Download, state: ServerState, client: int, needed: Sequence[str]) -> Download:
+    """Add the start to a client's first download; what ``params`` already says is not repeated."""
+    import torch
+
+    if client in state.contacted:
+        return download
+    start = {
+        name: state.start[name]
+        for name in needed
+        if not torch.equal(state.start[name], state.params[name])
+    }
+    return replace(download, start=start)
+
+
+def require(uploads: Sequence[Upload], record: RoundRecord, min_uploads: int) -> None:
+    """Refuse to merge below the quorum.
+
+    Raises: ClientError.
+    """
+    if len(uploads) < min_uploads:
+        reasons = [f"client {failure.client}: {failure.reason}" for failure in record.failures]
+        raise ClientError(
+            f"round {record.round}: {len(uploads)} of {len(record.clients)} clients returned a "
+            f"usable update, federation.min_uploads is {min_uploads}"
+            + (f"; {reasons[0]}" if reasons else "")
+        )
