@@ -8,6 +8,17 @@ from typing import Any
 from federa.config import RunConfig
 
 
+def write_tiny_table(path: Path) -> Path:
+    """A CSV of 120 short texts with 3 labels that one word decides, and a site column."""
+    words = ["printer", "password", "screen"]
+    lines = ["text,label,site"]
+    for row in range(120):
+        word = words[row % 3]
+        lines.append(f"please the {word} number {row} again,{word},site{row % 5}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
 def tiny_config(model: str, table: Path, **changes: Any) -> RunConfig:
     """Six clients, three a round, three rounds of two steps; ``changes`` replace whole sections."""
     content: dict[str, Any] = {

@@ -44,11 +44,6 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]
 @pytest.fixture(scope="session")
 def tiny_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A CSV of 120 short texts with 3 labels that one word decides, and a site column."""
-    words = ["printer", "password", "screen"]
-    lines = ["text,label,site"]
-    for row in range(120):
-        word = words[row % 3]
-        lines.append(f"please the {word} number {row} again,{word},site{row % 5}")
-    path = tmp_path_factory.mktemp("data") / "train.csv"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
+    from builders import write_tiny_table
+
+    return write_tiny_table(tmp_path_factory.mktemp("data") / "train.csv")

@@ -93,7 +93,7 @@ class RunFolder:
             )
             write_atomically(draft / FACTS, facts.to_json().encode())
             write_atomically(draft / SPLIT, json.dumps({"clients": clients}).encode())
-            write_atomically(draft / START, _pack(state.start, {}))
+            folder.save_start(state)
             folder.save_state(state, LATEST)
             return cls(_settle(draft, parent, config.name))
         except BaseException:
@@ -154,7 +154,11 @@ class RunFolder:
         """Write a configuration that allows more rounds."""
         write_atomically(self.path / CONFIG, config.to_yaml().encode())
 
-    def save_state(self, state: ServerState, name: str) -> None:
+    def save_start(self, state: ServerState) -> None:
+        """Write the immutable start, once."""
+        write_atomically(self.path / START, _pack(state.start, {}))
+
+    def save_state(self, state: ServerState, name: str = LATEST) -> None:
         """Write ``state`` as LATEST or BEST, without its immutable start."""
         groups = {
             "params": state.params,
