@@ -1,19 +1,22 @@
 """Exports, loaded by the tools that other people use."""
 
 import io
+import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from peft import PeftModel
+from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from builders import tiny_config
 from federa import RunConfig, export_run, load, run
 from federa.checkpoint import BEST, RunFolder
-from federa.errors import ConfigError, DataError, RunError
+from federa.errors import ConfigError, DataError, ModelError, RunError
 from federa.inference import read_texts
 from federa.preparation import prepare_again
 from tiny import ARCHITECTURES
@@ -86,17 +89,123 @@ def test_peft_and_merged_compute_what_the_run_computes(
     assert plain.config.id2label == {0: "password", 1: "printer", 2: "screen"}
 
 
-def test_full_exports_merged_only(
-    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path
+@pytest.mark.parametrize("method", ["full", "bitfit"])
+def test_whole_parameters_export_merged_only(
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path, method: str
 ) -> None:
-    folder = finish(tiny_model("bert"), tiny_table, tmp_path, "full")
+    folder = finish(tiny_model("bert"), tiny_table, tmp_path, method)
     merged = AutoModelForSequenceClassification.from_pretrained(folder / "export" / "merged")
     wanted = own_logits(folder)
     torch.testing.assert_close(logits(merged, str(folder / "export" / "merged")), wanted)
-    with pytest.raises(
-        ConfigError, match=r"full cannot be exported as peft .*no LoRA form.*use merged"
-    ):
-        export_run(folder, "peft")
+    for format, reason in (("peft", "no LoRA form"), ("native", "other tools read")):
+        message = rf"{method} cannot be exported as {format} \(.*{reason}\); use merged"
+        with pytest.raises(ConfigError, match=message):
+            export_run(folder, format)
+
+
+@pytest.mark.parametrize("method", [{"name": "houlsby", "layer_norms": True}, "pfeiffer"], ids=str)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_bottlenecks_export_in_their_own_form(
+    tiny_model: Callable[[str], str],
+    tiny_table: Path,
+    tmp_path: Path,
+    architecture: str,
+    method: object,
+) -> None:
+    folder = finish(tiny_model(architecture), tiny_table, tmp_path, method)
+    native = folder / "export" / "native"
+    names = {path.name for path in native.iterdir()}
+    assert {"adapter.safetensors", "federa.json", "README.md"} <= names
+    assert "model.safetensors" not in names
+    assert export_run(folder, out=tmp_path / "again").is_dir(), "its own format is the default"
+    loaded = load(native)
+    wanted = own_logits(folder)
+    torch.testing.assert_close(logits(loaded.model, str(native)), wanted, atol=1e-6, rtol=1e-5)
+    shares = [prediction.score for prediction in loaded.predict(TEXTS)]
+    assert shares == pytest.approx(wanted.softmax(dim=1).max(dim=1).values.tolist(), rel=1e-4)
+    for format, reason in (("peft", "no LoRA form"), ("merged", "not linear")):
+        with pytest.raises(ConfigError, match=rf"exported as {format} \(.*{reason}.*use native"):
+            export_run(folder, format)
+    with pytest.raises(ConfigError, match="--rank: applies to"):
+        export_run(folder, rank=2)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [FEDERA, {"name": "lora", "rank": 4}, "bitfit", "houlsby", "pfeiffer", "full"],
+    ids=str,
+)
+def test_load_opens_every_export_and_the_run(
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path, method: object
+) -> None:
+    folder = finish(tiny_model("roberta"), tiny_table, tmp_path, method)
+    config = RunFolder.open(folder).config()
+    wanted = own_logits(folder)
+    opened = [load(folder)]
+    for format in config.method.exports:
+        opened.append(load(export_run(folder, format, tmp_path / format)))
+    for predictor, place in zip(opened, ["run", *config.method.exports], strict=True):
+        assert predictor.record.format == place
+        found = logits(predictor.model, tiny_model("roberta"))
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
+        assert [p.label for p in predictor.predict(TEXTS)] == [
+            ("password", "printer", "screen")[int(row.argmax())] for row in wanted
+        ]
+        assert not predictor.model.training
+
+
+@pytest.fixture
+def native(tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path) -> Path:
+    folder = finish(tiny_model("bert"), tiny_table, tmp_path / "runs", "pfeiffer")
+    return export_run(folder, "native", tmp_path / "native")
+
+
+def test_an_export_whose_base_has_moved(
+    native: Path, tiny_model: Callable[[str], str], tmp_path: Path
+) -> None:
+    record = native / "federa.json"
+    content = json.loads(record.read_text())
+    base = tmp_path / "base"
+    shutil.copytree(content["source"], base)
+    content |= {"source": "/absent/base", "model": "/absent/base"}
+    record.write_text(json.dumps(content))
+    with pytest.raises(ModelError, match="'/absent/base' is not an alias, a model folder"):
+        load(native)
+    assert load(native, base=str(base)).predict(TEXTS)
+    with pytest.raises(ModelError, match="differ from the server's"):
+        load(native, base=tiny_model("electra"))
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("federa.json", b"{"),
+        ("federa.json", b"{}"),
+        ("federa.json", None),
+        ("adapter.safetensors", b"\0" * 100),
+        ("adapter.safetensors", None),
+        ("adapter.safetensors", "another method's"),
+    ],
+)
+def test_a_damaged_export_is_one_line(native: Path, file: str, content: object) -> None:
+    if content is None:
+        (native / file).unlink()
+    elif isinstance(content, bytes):
+        (native / file).write_bytes(content)
+    else:
+        save_file({"classifier.weight": torch.zeros(3, 32)}, native / file)
+    with pytest.raises(RunError) as caught:
+        load(native)
+    assert len(str(caught.value).splitlines()) == 1
+    if content is not None:
+        assert f"{file}: damaged or unreadable" in str(caught.value)
+
+
+def test_a_damaged_adapter_is_one_line(done: Path, tmp_path: Path) -> None:
+    folder = export_run(done, "peft", tmp_path / "peft")
+    (folder / "adapter_model.safetensors").write_bytes(b"\0" * 50)
+    with pytest.raises(RunError, match="the adapter is damaged or unreadable"):
+        load(folder)
 
 
 def test_pipeline_gives_label_names(done: Path) -> None:
@@ -105,6 +214,17 @@ def test_pipeline_gives_label_names(done: Path) -> None:
     labels = [answer["label"] for answer in classify(TEXTS)]
     assert labels == [prediction.label for prediction in load(done).predict(TEXTS)]
     assert set(labels) <= {"password", "printer", "screen"}
+
+
+def test_the_lines_on_a_native_card_run(
+    native: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = (native / "README.md").read_text()
+    assert "library_name: federa" in card
+    (code,) = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
+    monkeypatch.chdir(native)
+    exec(compile(code, "card", "exec"), {})
+    assert re.search(r"label='(password|printer|screen)', score=0\.\d+", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("format", ["peft", "merged"])

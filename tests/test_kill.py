@@ -49,7 +49,7 @@ def rounds_done(folder: Path) -> int:
 def without_seconds(folder: Path) -> list[dict[str, object]]:
     records = [json.loads(line) for line in (folder / "rounds.jsonl").read_text().splitlines()]
     for record in records:
-        del record["measured_seconds"]
+        del record["measured_seconds"], record["peak_memory_bytes"]
     return records
 
 

@@ -119,7 +119,7 @@ def _try(search: Search, rate: float, number: int) -> dict[str, Any]:
     best = best_round(records, main)
     return {
         "learning_rate": rate,
-        "scores": {record.round: validation_score(record, main) for record in records},
+        "scores": {str(record.round): validation_score(record, main) for record in records},
         "best": None if best is None or failure else validation_score(records[best - 1], main),
         "failure": failure,
         "bytes": total_bytes(records),
