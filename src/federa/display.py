@@ -213,6 +213,6 @@ def _search_line(search: dict[str, Any]) -> str:
     )
     seconds = sum(entry["measured_seconds"] for entry in others)
     return (
-        f"learning rate {search['chosen']:g} chosen of {len(search['tries'])}; the other "
-        f"{len(others)} took {human_bytes(sent)} and {human_seconds(seconds)} besides"
+        f"learning rate {search['chosen']:g} chosen of {len(search['tries'])}; short runs at the "
+        f"others took {human_bytes(sent)} and {human_seconds(seconds)} besides"
     )
