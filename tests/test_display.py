@@ -36,3 +36,17 @@ def test_a_round_line_shows_score_error_and_failures_as_they_are() -> None:
     text = out.getvalue()
     assert "0.5000 ±0.0200" in text
     assert "client 7 set aside: [enforce fail at alloc.cpp:114] no [/memory]" in text
+
+
+def test_a_search_counts_its_own_rounds(capsys: pytest.CaptureFixture[str]) -> None:
+    out = io.StringIO()
+    display = RunDisplay(Console(file=out, markup=False, highlight=False, soft_wrap=True))
+    record = RoundRecord(1, measured_seconds={"total": 2.0})
+    display.searching(0.001, 2, 3, 5)
+    display.finished_round(record, None)
+    display.chose(0.002, 5)
+    text = out.getvalue()
+    assert "learning rate 0.001 (2 of 3), 5 rounds" in text
+    assert "round    1/5" in text
+    assert "left 8.0 s" in text
+    assert "learning rate 0.002 chosen on validation; going on after round 5" in text

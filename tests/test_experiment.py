@@ -326,20 +326,26 @@ def test_natural_clients_are_scored_on_their_own_rows(
     assert sum(map(len, split.evaluation_clients["validation"])) == len(table["text"])
 
 
+@pytest.mark.parametrize(
+    ("method", "fresh"),
+    [({"name": "lora", "rank": 4}, "lora_"), ("houlsby", "adapter_"), ("bitfit", "none")],
+    ids=str,
+)
 def test_decay_needs_the_start_at_first_contact(
-    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path, method: Any, fresh: str
 ) -> None:
-    train = {"max_steps": 1, "batch_size": 4, "max_length": 24, "weight_decay": 0.1}
-    config = tiny_config(
-        tiny_model("bert"), tiny_table, method={"name": "lora", "rank": 4}, train=train
-    )
+    """Of the head and of what is fresh; the base model's own biases a client knows."""
+    train = {"max_steps": 2, "batch_size": 4, "max_length": 24, "weight_decay": 0.1}
+    config = tiny_config(tiny_model("bert"), tiny_table, method=method, train=train)
     result = run(config, folder=tmp_path)
+    start = RunFolder.open(result.folder).load_state().start
+    also = 4 * sum(value.numel() for name, value in start.items() if fresh in name)
     usual = result.records[0].clients[0].down
     for record in result.records[1:]:
         for client in record.clients:
             assert client.down.head_bytes == usual.head_bytes * (2 if client.first_contact else 1)
             extra = client.down.tensor_bytes - usual.tensor_bytes
-            assert (extra > usual.head_bytes) == client.first_contact, "the factors go along"
+            assert extra == (usual.head_bytes + also if client.first_contact else 0)
     assert any(client.first_contact for record in result.records[1:] for client in record.clients)
 
 

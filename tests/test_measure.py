@@ -9,6 +9,7 @@ from safetensors.torch import save
 from federa.errors import RunError
 from federa.measure import (
     Bytes,
+    PeakMemory,
     RoundRecord,
     averaging_error,
     best_round,
@@ -106,3 +107,18 @@ def test_best_round_is_the_earliest_of_the_highest() -> None:
     ]
     assert best_round([*records, RoundRecord(4)], "accuracy") == 2
     assert best_round([RoundRecord(1)], "accuracy") is None
+
+
+def test_peak_memory_is_that_of_its_own_time() -> None:
+    before = PeakMemory("cpu").read()
+    if before is None:
+        pytest.skip("the system does not let a process reset its peak")
+    first = PeakMemory("cpu")
+    block = torch.ones(50_000_000)  # 200 MB, touched
+    peak = first.read()
+    del block
+    after = PeakMemory("cpu").read()
+    assert peak is not None
+    assert after is not None
+    assert peak - before > 150e6
+    assert peak - after > 150e6

@@ -98,8 +98,9 @@ def first_contact_names(state: ServerState, weight_decay: float) -> list[str]:
 
     What the base model itself gives (the encoder under full fine-tuning) is not among them.
     """
-    names = [*state.layout.starts, *(state.layout.fresh if weight_decay else ())]
-    return list(dict.fromkeys(names))
+    layout = state.layout
+    pulled = (*layout.fresh, *layout.head) if weight_decay else ()
+    return list(dict.fromkeys((*layout.starts, *pulled)))
 
 
 def greet(download: Download, state: ServerState, client: int, needed: Sequence[str]) -> Download:

@@ -34,8 +34,8 @@ class Layout:
     """What a method trains: all names sent, those of the task head, and the low-rank pairs.
 
     starts: names whose initial values a client must know besides the current ones (an SVD
-    start's factors, from which it forms the residual); fresh: names whose initial values the
-    base model does not give.
+    start's factors, from which it forms the residual); fresh: names, besides the head's,
+    whose initial values the base model does not give.
     """
 
     shared: tuple[str, ...]

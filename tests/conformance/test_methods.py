@@ -78,7 +78,7 @@ def test_fresh_names_are_those_that_the_base_model_does_not_give(
     assert set(layout.starts) <= set(layout.fresh) <= set(layout.shared)
     for name in set(layout.shared) - set(layout.fresh) - set(layout.head):
         assert torch.equal(start[name], own[name])
-    assert set(start) - set(own) <= set(layout.fresh)
+    assert set(start) - set(own) == set(layout.fresh)
 
 
 @pytest.mark.parametrize("method", LOW_RANK, ids=lambda method: method.name)

@@ -95,4 +95,4 @@ def add_bottlenecks(
         setattr(model.get_submodule(parent), attribute, adapted)
         fresh += names_at(site).values()
     release(model, (*also, *head), start)
-    return Layout(shared=(*fresh, *also, *head), head=head, fresh=(*fresh, *head))
+    return Layout(shared=(*fresh, *also, *head), head=head, fresh=tuple(fresh))

@@ -91,8 +91,13 @@ def adapt(
     release(model, head, start)
     factors = [name for pair in pairs for name in (pair.a, pair.b)]
     starts = tuple(factors) if residual else ()
-    shared = (*factors, *head)
-    return Layout(shared=shared, head=head, pairs=tuple(pairs), starts=starts, fresh=shared)
+    return Layout(
+        shared=(*factors, *head),
+        head=head,
+        pairs=tuple(pairs),
+        starts=starts,
+        fresh=tuple(factors),
+    )
 
 
 def take_out(weight: Tensor, b: Tensor, a: Tensor, pair: LowRankPair) -> None:
