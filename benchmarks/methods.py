@@ -4,7 +4,7 @@ python benchmarks/methods.py [--steps 10] [--repeats 7] [--threads 2] [--precisi
 
 One client of the SemEval recipe (of the built-in corpus without $FEDERA_DATA) trains --steps
 batches. Seconds: the methods take turns in one process, --repeats times; medians, and medians of
-the ratios to `full` within a turn. Memory: the peak resident memory of a process of its own while it
+the ratios to `full` within a turn. Memory: peak resident memory of a process of its own while it
 trains, and by how much that is above what it held before (activations, gradients, optimiser).
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
@@ -21,7 +22,7 @@ from federa.errors import ConfigError
 from federa.local import SEARCH, LearningRateGrid, TrainConfig, resolve_rate
 from federa.methods import METHODS
 from federa.partition import PARTITIONERS
-from federa.registry import RECORD, Flag, Integer, Real, canonical, names, nearest, spellings
+from federa.registry import RECORD, Flag, Integer, Real, canonical, names, nearest, shown, spellings
 from federa.rules import RULES
 from federa.tasks import TASKS
 from federa.yaml_text import apply_changes, dump_yaml, read_yaml
@@ -237,14 +238,14 @@ def _named(key: str, value: Any, registry: tuple[type[BaseModel], ...]) -> Any:
     if isinstance(value, BaseModel):
         return value
     if not isinstance(value, dict):
-        raise ConfigError(f"{key}: expected a name or a mapping, not {value!r}")
+        raise ConfigError(f"{key}: expected a name or a mapping, not {shown(value)}")
     name = value.get("name")
     if name is None:
         if key == "data":
             raise ConfigError(f"data.name: missing; {nearest('', names(registry))}")
         name = str(registry[0].model_fields["name"].default)
     if not isinstance(name, str):
-        raise ConfigError(f"{key}.name: expected a name, not {name!r}")
+        raise ConfigError(f"{key}.name: expected a name, not {shown(name)}")
     return {**value, "name": canonical(f"{key}.name", name, registry)}
 
 
@@ -255,9 +256,10 @@ def _explain(error: ValidationError) -> str:
         found.setdefault(".".join(_owner(problem["loc"])[1]), []).append(problem)
     # a misspelt key explains a missing one, so it comes first
     key = min(found, key=lambda key: found[key][0]["type"] != "extra_forbidden")
-    first, more = found[key][0], len(found) - 1
+    problems, more = found[key], len(found) - 1
+    first = problems[0]
     owner, path = _owner(first["loc"])
-    key = key or "configuration"
+    key = _printable(key) or "configuration"
     if first["type"] == "extra_forbidden":
         text = f"{key}: unknown key; {nearest(path[-1], owner.model_fields if owner else [])}"
     elif first["type"] == "missing":
@@ -265,9 +267,13 @@ def _explain(error: ValidationError) -> str:
         if path[-1] in REGISTRIES:
             text += f"; one of {', '.join(names(REGISTRIES[path[-1]]))}"
     else:
-        reasons = list(dict.fromkeys(_reason(problem) for problem in found[key]))
-        reasons[1:] = [reason.removeprefix("must be ") for reason in reasons[1:]]
-        text = f"{key}: {' or '.join(reasons)}, not {_short(first['input'])}"
+        reasons = list(dict.fromkeys(map(_reason, problems)))
+        reasons[1:] = [reason.removeprefix("must ").removeprefix("be ") for reason in reasons[1:]]
+        text = f"{key}: {' or '.join(reasons)}, not {shown(first['input'])}"
+        field = owner.model_fields.get(path[-1]) if owner and path else None
+        several = len(reasons) > 1 or isinstance(first["input"], list)
+        if field is not None and field.description and several:
+            text += f" ({field.description})"
     return text + (f" (and {more} more)" if more else "")
 
 
@@ -276,12 +282,14 @@ def _reason(problem: Any) -> str:
     message = message[0].lower() + message[1:]
     if problem["type"] == "model_type":
         return "must be a mapping of keys"
-    return message.removeprefix("value error, ").replace("input should", "must")
+    message = message.removeprefix("value error, ").partition(" after validation, ")[0]
+    return re.sub(r"^(input|string|list) should", "must", message)
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _printable(key: str) -> str:
+    """A key of the user's, which may hold anything, on one line."""
+    short = key if len(key) <= 100 else key[:97] + "..."
+    return short if short.isprintable() else repr(short)[1:-1]
 
 
 def _owner(place: tuple[int | str, ...]) -> tuple[type[BaseModel] | None, list[str]]:

@@ -151,7 +151,10 @@ def read_texts(place: str, standard_input: IO[bytes], column: str = "text") -> l
         table = read_table(files[0])
         if column not in table:
             raise DataError(f"{place}: no column {column!r}; " + nearest(column, table))
-        return [cell_text(place, column, row, cell) for row, cell in enumerate(table[column])]
+        texts = [cell_text(place, column, row, cell) for row, cell in enumerate(table[column])]
+        if not texts:
+            raise DataError(f"{place}: no text to label")
+        return texts
     if place == "-":
         try:
             content = standard_input.read().decode("utf-8")

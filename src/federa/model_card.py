@@ -133,7 +133,7 @@ the training texts stayed with {facts.num_clients} clients.
 |---|---|
 | base model | `{config.model}`, encoder SHA-256 `{facts.base_sha256}` |
 | method | {method} |
-| aggregation | {config.rule.name}, round {card.round}, {per_round} of {facts.num_clients} \
+| aggregation | {_inline(config.rule)}, round {card.round}, {per_round} of {facts.num_clients} \
 clients a round |
 | split | {_inline(config.partition)} |
 | precision | trained and scored with {facts.plan.precision} products of frozen weights; exported \

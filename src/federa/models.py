@@ -72,6 +72,8 @@ def load_tokenizer(source: str) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(source)
     except Exception as error:  # tokenizers raises bare Exception on damaged files
         raise ModelError(f"model: no tokenizer in {source}: {first_line(error)}") from error
+    if len(tokenizer) <= len(set(tokenizer.all_special_tokens)):  # transformers makes one up
+        raise ModelError(f"model: no tokenizer in {source}: it has no vocabulary")
     if tokenizer.pad_token_id is None:
         raise ModelError(f"model: the tokenizer of {source} has no padding token")
     return tokenizer
@@ -151,9 +153,14 @@ def quiet_transformers() -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """The first non-empty line of an error's message, or its type's name."""
+    """The first non-empty line of an error's message, with its type's name where that helps."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    text = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    if isinstance(error, LookupError | ArithmeticError | TypeError | AttributeError):
+        return f"{type(error).__name__}: {text}"
+    return text
 
 
 def architecture_of(model: nn.Module) -> Architecture | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from federa.checkpoint import RunFacts
 from federa.config import RunConfig
-from federa.errors import ConfigError, DataError
+from federa.errors import ConfigError, DataError, ModelError
 from federa.local import EvaluationSet, LocalSetup, check_lengths
 from federa.partition import assign_alike, assign_by_name
 from federa.planning import make_plan, use_plan
@@ -17,6 +17,7 @@ from federa.types import Corpus, Table
 
 if TYPE_CHECKING:
     import numpy
+    from torch import nn
 
     from federa.tasks import Encoded
     from federa.types import ServerState
@@ -89,7 +90,8 @@ def _carve(config: RunConfig, table: Table) -> tuple[Table, Table]:
     if not held:
         raise DataError(
             f"data: {len(keys)} training examples are too few to hold out "
-            f"{config.evaluation.validation_fraction:.0%} for validation; give a validation split"
+            f"{config.evaluation.validation_fraction:.0%} for validation (each label "
+            "and each client keeps one); give a validation split"
         )
     kept = sorted(set(range(len(keys))) - set(held))
     return _rows(table, kept), _rows(table, sorted(held))
@@ -184,9 +186,15 @@ def prepare(config: RunConfig) -> tuple[LocalSetup, ServerState, RunFacts]:
                 f"method: the start of {name} is not finite; alpha may be out of range"
             )
     layout = config.method.attach(model, start)
+    for scaling in {pair.scaling for pair in layout.pairs}:
+        if not 1e-30 < scaling < 1e30:  # s B A is formed in single precision
+            raise ConfigError(
+                f"method: the scaling alpha / rank is {scaling:.1e}; alpha may be out of range"
+            )
     sizes = {client: len(rows) for client, rows in enumerate(data.clients)}
     state = config.rule.start(start, layout, sizes)
     examples, sets = encode_all(config, data, source)
+    _check_tokens(model, examples, sets, source)
     facts = RunFacts(
         source=source,
         labels=data.corpus.labels,
@@ -200,6 +208,23 @@ def prepare(config: RunConfig) -> tuple[LocalSetup, ServerState, RunFacts]:
         plan=plan,
     )
     return _setup(config, facts, state, data, examples, sets), state, facts
+
+
+def _check_tokens(
+    model: nn.Module, examples: Encoded, sets: dict[str, EvaluationSet], source: str
+) -> None:
+    """Refuse a tokenizer that belongs to another model.
+
+    Raises: ModelError.
+    """
+    known = model.get_input_embeddings().num_embeddings  # type: ignore[operator]
+    encoded = (examples, *(part.encoded for part in sets.values()))
+    largest = max(int(part.ids.max()) for part in encoded)
+    if largest >= known:
+        raise ModelError(
+            f"model: the tokenizer of {source} gives token {largest}, but the model knows {known} "
+            "tokens; it belongs to another model"
+        )
 
 
 def prepare_again(config: RunConfig, facts: RunFacts, state: ServerState) -> LocalSetup:

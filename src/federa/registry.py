@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 from typing import Annotated, Any, TypeAlias
 
@@ -18,6 +19,12 @@ Real: TypeAlias = Annotated[float, Strict()]
 Flag: TypeAlias = Annotated[bool, Strict()]
 """Field types that take no other kind of value: ``seed: true`` and ``rank: "8"`` are mistakes."""
 
+MOST_LETTERS, MOST_NAMES = 60, 30
+_BOUNDED = reprlib.Repr()  # repr() would write out what aliases repeat a million times
+_BOUNDED.maxstring = _BOUNDED.maxother = _BOUNDED.maxlong = 2 * MOST_LETTERS
+_BOUNDED.maxlist = _BOUNDED.maxdict = _BOUNDED.maxtuple = 8
+_BOUNDED.maxlevel = 4
+
 
 def names(registry: Iterable[type[Any]]) -> list[str]:
     """The canonical name of every record class in ``registry``, in its order."""
@@ -27,10 +34,21 @@ def names(registry: Iterable[type[Any]]) -> list[str]:
 def nearest(wrong: str, allowed: Iterable[str]) -> str:
     """A hint such as ``did you mean 'fedavg'?``, or the whole list when nothing is near."""
     options = list(allowed)
-    close = difflib.get_close_matches(wrong, options, n=3, cutoff=0.6)
+    close = difflib.get_close_matches(wrong[:MOST_LETTERS], options, n=3, cutoff=0.6)
     if close:
         return "did you mean " + " or ".join(repr(name) for name in close) + "?"
-    return "allowed: " + ", ".join(options)
+    listed = [name[:MOST_LETTERS] for name in options[:MOST_NAMES]]
+    more = f" and {len(options) - MOST_NAMES} more" if len(options) > MOST_NAMES else ""
+    return "allowed: " + (", ".join(listed) or "none") + more
+
+
+def shown(value: Any) -> str:
+    """``value`` as it stands in an error: some sixty letters, however large or deep it is."""
+    try:
+        text = _BOUNDED.repr(value)
+    except ValueError:  # an integer beyond Python's limit of digits
+        text = "a number of very many digits"
+    return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 3] + "..."
 
 
 def canonical(kind: str, given: str, registry: Iterable[type[Any]]) -> str:
@@ -42,7 +60,7 @@ def canonical(kind: str, given: str, registry: Iterable[type[Any]]) -> str:
     known = {spelling.lower(): name for spelling, name in spellings(registry).items()}
     if folded in known:
         return known[folded]
-    raise ConfigError(f"{kind}: unknown name {given!r}; {nearest(folded, known)}")
+    raise ConfigError(f"{kind}: unknown name {shown(given)}; {nearest(folded, known)}")
 
 
 def spellings(registry: Iterable[type[Any]]) -> dict[str, str]:

@@ -91,7 +91,8 @@ def guess_columns(place: str, table: Table) -> tuple[str, str]:
     columns = [name for name, values in table.items() if any(value is not None for value in values)]
     if len(columns) < 2:
         raise DataError(
-            f"{place}: columns {', '.join(table) or 'none'}; a text and a label are needed"
+            f"{place}: columns {', '.join(table) or 'none'}; a text and a label are needed, "
+            "with a value in some row"
         )
     text = _by_name(columns, TEXT_NAMES) or max(columns, key=lambda name: _mean_length(table[name]))
     others = [name for name in columns if name != text and name.lower() not in CLIENT_NAMES]

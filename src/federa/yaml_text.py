@@ -32,6 +32,33 @@ class _UniqueKeys(yaml.SafeLoader):
                 seen.add(key)
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_int(self, node: Any) -> int:
+        """The integer, unless YAML 1.1 reads another one than is written."""
+        self._refuse_old_base(node)
+        if len(node.value) > 1000:  # more than Python would write out again
+            raise ValueError(f"an integer of {len(node.value)} digits")
+        return super().construct_yaml_int(node)
+
+    def construct_yaml_float(self, node: Any) -> float:
+        """The number, unless YAML 1.1 reads another one than is written."""
+        self._refuse_old_base(node)
+        return super().construct_yaml_float(node)
+
+    def _refuse_old_base(self, node: Any) -> None:
+        text = str(self.construct_scalar(node))
+        old_octal = re.fullmatch(r"[-+]?0[0-7_]+", text) and text.strip("-+0_")
+        base = 60 if ":" in text else 8 if old_octal else None
+        if base is not None:
+            problem = f"{text} would be read in base {base}; quote it, or write a plain number"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+
+
+for _kind_of_number in ("int", "float"):
+    _UniqueKeys.add_constructor(
+        f"tag:yaml.org,2002:{_kind_of_number}",
+        getattr(_UniqueKeys, f"construct_yaml_{_kind_of_number}"),
+    )
+
 
 class _Quoting(yaml.SafeDumper):
     """Writes what ``_UniqueKeys`` reads back: text that looks like its numbers is quoted."""
@@ -76,6 +103,12 @@ def parse_yaml(place: str, text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f"{place}:{mark.line + 1}" if mark else place
         problem = getattr(error, "problem", None) or str(error)
+        if isinstance(error, RecursionError):
+            problem = "nested too deep"
+        elif isinstance(error, AttributeError | KeyError):
+            problem = "a value does not fit its tag"
+        elif problem == "second occurrence":
+            problem = str(getattr(error, "context", problem))
         raise ConfigError(f"{where}: not valid YAML ({problem})") from None
 
 

@@ -6,6 +6,7 @@ import glob
 import json
 import math
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -88,6 +89,11 @@ class Files(BaseModel):
                 f"{place}: holds a file {other[0]!r}, which is no training data; name the files in "
                 "data.train, data.validation and data.test"
             )
+        if training and self.file_per_client and len(paths) == 1:
+            raise DataError(
+                f"data.file_per_client: {place} is one file, so that there would be one client; "
+                "name a folder or a pattern of files"
+            )
         unique = len(set(stems)) == len(stems)
         client_names = {path: path.stem if unique else str(path) for path in paths}
         for path in paths:
@@ -133,6 +139,8 @@ def cell_text(place: str, column: str, index: int, value: Any) -> str:
             f"{place}: row {index + 1} holds {type(value).__name__} in column {column!r}; "
             "text or numbers are expected"
         )
+    if isinstance(value, float) and math.isinf(value):
+        raise DataError(f"{place}: row {index + 1} holds {text} in column {column!r}")
     return text
 
 
@@ -144,6 +152,8 @@ def expand(place: str) -> list[Path]:
     path = user_path(place)
     if os.path.isdir(path):
         found = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES)
+        if not found:
+            raise DataError(f"{place}: the folder holds no {', '.join(SUFFIXES)} file")
     elif os.path.exists(path):
         found = [path]
     else:
@@ -157,6 +167,10 @@ def expand(place: str) -> list[Path]:
             raise DataError(
                 f"{file}: format {file.suffix or 'without suffix'} is not read; "
                 f"allowed: {', '.join(SUFFIXES)}"
+            )
+        if not os.path.isfile(file):  # reading a pipe would wait, or never end
+            raise DataError(
+                f"{file}: not a plain file (but a folder, a pipe, a device or a link to nothing)"
             )
     return found
 
@@ -173,12 +187,13 @@ def read_table(path: Path) -> Table:
         if suffix == ".parquet":
             from pyarrow import parquet
 
+            _refuse_twice(parquet.read_schema(path).names)
             return dict(parquet.read_table(path).to_pydict())
         content = read_text(path)
         if suffix in (".csv", ".tsv"):
-            return _read_csv(content.encode(), suffix)
+            return _read_csv((content.rstrip("\n") + "\n").encode(), suffix)
         return _read_json(content)
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path}: cannot be read as {suffix[1:]} ({reason})") from error
 
@@ -193,9 +208,7 @@ def _read_csv(content: bytes, suffix: str) -> Table:
     header = csv.open_csv(
         pyarrow.BufferReader(content), parse_options=parse, read_options=read
     ).schema.names
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise ValueError(f"the column {twice[0]!r} is given twice")
+    _refuse_twice(header)
     # as text, so that a label such as 007 stays one
     convert = csv.ConvertOptions(
         column_types=dict.fromkeys(header, pyarrow.string()),
@@ -212,6 +225,18 @@ def _read_csv(content: bytes, suffix: str) -> Table:
     return dict(table.to_pydict())
 
 
+def _refuse_twice(names: list[str]) -> None:
+    if len(set(names)) < len(names):
+        twice = min(name for name, number in Counter(names).items() if number > 1)
+        raise ValueError(f"the column {twice!r} is given twice")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, which would otherwise keep the last of two values."""
+    _refuse_twice([name for name, _ in pairs])
+    return dict(pairs)
+
+
 def _read_json(text: str) -> Table:
     """JSON lines; Arrow's reader would turn dates to timestamps and long numbers to floats."""
     if text.lstrip().startswith("["):
@@ -221,10 +246,14 @@ def _read_json(text: str) -> Table:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=_once)
             json.dumps(row, ensure_ascii=False).encode()  # refuses lone surrogates
+        except json.JSONDecodeError as error:
+            raise ValueError(f"line {number}, column {error.colno}: {error.msg}") from error
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from error
+        except RecursionError as error:
+            raise ValueError(f"line {number}: nested too deep") from error
         if not isinstance(row, dict):
             raise ValueError(f"line {number}: one JSON object a line is expected")
         rows.append(row)

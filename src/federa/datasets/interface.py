@@ -60,6 +60,10 @@ def read_text(path: Path) -> str:
         raise DataError(f"{path}: cannot read ({error.strerror})") from error
     if not content.strip():
         raise DataError(f"{path}: the file is empty")
+    if b"\0" in content and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(
+            f"{path}: a NUL byte at position {content.index(0)}; it is damaged, binary or UTF-16"
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -10,10 +10,17 @@ from pydantic import BaseModel
 
 from federa.datasets.interface import find_folder, read_text
 from federa.errors import DataError
-from federa.registry import RECORD
+from federa.registry import RECORD, nearest
 from federa.types import Corpus, Table
 
 _SENTENCE = re.compile(r'(\d+)\t"(.*)"')
+_TAGS = ("<e1>", "</e1>", "<e2>", "</e2>")
+_RELATIONS = (
+    *("Cause-Effect", "Component-Whole", "Content-Container", "Entity-Destination"),
+    *("Entity-Origin", "Instrument-Agency", "Member-Collection", "Message-Topic"),
+    "Product-Producer",
+)
+_LABELS = ("Other", *(f"{name}({way})" for name in _RELATIONS for way in ("e1,e2", "e2,e1")))
 
 
 class SemEval2010Task8(BaseModel):
@@ -54,6 +61,15 @@ def _read(path: Path) -> Table:
         if not matched or not label or label.startswith("Comment:"):
             raise DataError(
                 f'{path}:{position + 1}: expected number TAB "sentence" and a label below it'
+            )
+        if table["id"] and int(matched[1]) <= int(table["id"][-1]):
+            raise DataError(f"{path}:{position + 1}: number {matched[1]} after {table['id'][-1]}")
+        places = [matched[2].find(tag) for tag in _TAGS]
+        if places != sorted(places) or any(matched[2].count(tag) != 1 for tag in _TAGS):
+            raise DataError(f"{path}:{position + 1}: expected {'...'.join(_TAGS)}, once each")
+        if label not in _LABELS:
+            raise DataError(
+                f"{path}:{position + 2}: no relation {label!r}; {nearest(label, _LABELS)}"
             )
         table["id"].append(matched[1])
         table["text"].append(matched[2])

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 class Encoded(Protocol):
-    """Tokenised examples, indexable by row numbers."""
+    """Tokenised examples, indexable by row numbers; ids: the tokens of all of them."""
+
+    @property
+    def ids(self) -> numpy.ndarray:
+        """Token ids, one example after the other."""
 
     def __len__(self) -> int:
         """Number of examples."""
