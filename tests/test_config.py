@@ -18,9 +18,9 @@ from pydantic import ValidationError
 from federa.config import REGISTRIES, RunConfig
 from federa.datasets import Files, ServiceDesk
 from federa.errors import ConfigError
-from federa.local import TrainConfig
 from federa.methods import Full, Lora
 from federa.registry import names
+from federa.train_config import TrainConfig
 from federa.yaml_text import apply_changes, parse_yaml
 
 NAN, INF = float("nan"), float("inf")

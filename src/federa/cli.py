@@ -56,8 +56,7 @@ def demo(changes: Changes = None, folder: Runs = Path("runs")) -> None:
     """Fine-tune a small model on the built-in corpus: 20 clients, a few minutes on two cores."""
     from federa.config import RunConfig
 
-    path = Path(__file__).with_name("demo.yaml")
-    _run(RunConfig.load(path, changes or []), folder, None)
+    _run(RunConfig.load(Path(__file__).with_name("demo.yaml"), changes or []), folder, None)
 
 
 @app.command()

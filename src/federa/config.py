@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
@@ -16,15 +15,16 @@ from pydantic import (
     model_validator,
 )
 
+from federa.config_errors import explain
 from federa.datasets import DATASETS
 from federa.engines import ENGINES
 from federa.errors import ConfigError
-from federa.local import SEARCH, LearningRateGrid, TrainConfig, resolve_rate
 from federa.methods import METHODS
 from federa.partition import PARTITIONERS
 from federa.registry import RECORD, Flag, Integer, Real, canonical, names, nearest, shown, spellings
 from federa.rules import RULES
 from federa.tasks import TASKS
+from federa.train_config import LearningRateGrid, TrainConfig, resolve_rate
 from federa.yaml_text import apply_changes, dump_yaml, read_yaml
 
 __all__ = [
@@ -211,7 +211,7 @@ class RunConfig(BaseModel):
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            raise ConfigError(_explain(error)) from None
+            raise ConfigError(explain(error, cls, REGISTRIES)) from None
 
     @classmethod
     def load(cls, path: Path, changes: typing.Sequence[str] = ()) -> RunConfig:
@@ -247,74 +247,3 @@ def _named(key: str, value: Any, registry: tuple[type[BaseModel], ...]) -> Any:
     if not isinstance(name, str):
         raise ConfigError(f"{key}.name: expected a name, not {shown(name)}")
     return {**value, "name": canonical(f"{key}.name", name, registry)}
-
-
-def _explain(error: ValidationError) -> str:
-    """The first problem in one line: key, value, what is allowed; and how many more there are."""
-    found: dict[str, list[Any]] = {}  # a union of types brings one problem for each of them
-    for problem in error.errors(include_url=False):
-        found.setdefault(".".join(_owner(problem["loc"])[1]), []).append(problem)
-    # a misspelt key explains a missing one, so it comes first
-    key = min(found, key=lambda key: found[key][0]["type"] != "extra_forbidden")
-    problems, more = found[key], len(found) - 1
-    first = problems[0]
-    owner, path = _owner(first["loc"])
-    key = _printable(key) or "configuration"
-    if first["type"] == "extra_forbidden":
-        text = f"{key}: unknown key; {nearest(path[-1], owner.model_fields if owner else [])}"
-    elif first["type"] == "missing":
-        text = f"{key}: missing"
-        if path[-1] in REGISTRIES:
-            text += f"; one of {', '.join(names(REGISTRIES[path[-1]]))}"
-    else:
-        reasons = list(dict.fromkeys(map(_reason, problems)))
-        reasons[1:] = [reason.removeprefix("must ").removeprefix("be ") for reason in reasons[1:]]
-        text = f"{key}: {' or '.join(reasons)}, not {shown(first['input'])}"
-        field = owner.model_fields.get(path[-1]) if owner and path else None
-        several = len(reasons) > 1 or isinstance(first["input"], list)
-        if field is not None and field.description and several:
-            text += f" ({field.description})"
-    return text + (f" (and {more} more)" if more else "")
-
-
-def _reason(problem: Any) -> str:
-    message = str(problem["msg"])
-    message = message[0].lower() + message[1:]
-    if problem["type"] == "model_type":
-        return "must be a mapping of keys"
-    message = message.removeprefix("value error, ").partition(" after validation, ")[0]
-    return re.sub(r"^(input|string|list) should", "must", message)
-
-
-def _printable(key: str) -> str:
-    """A key of the user's, which may hold anything, on one line."""
-    short = key if len(key) <= 100 else key[:97] + "..."
-    return short if short.isprintable() else repr(short)[1:-1]
-
-
-def _owner(place: tuple[int | str, ...]) -> tuple[type[BaseModel] | None, list[str]]:
-    """The record that holds the last key of a pydantic location, and the user's own keys."""
-    path: list[str] = []
-    owner: type[BaseModel] | None = RunConfig
-    inside: type[BaseModel] | None = RunConfig
-    for part in map(str, place):
-        if len(path) == 1 and path[0] in REGISTRIES and inside is None:
-            records = dict(zip(names(REGISTRIES[path[0]]), REGISTRIES[path[0]], strict=True))
-            if part in records and len(records) > 1:
-                inside = records[part]  # pydantic names the chosen member of the union here
-                continue
-            inside = next(iter(records.values()))
-        if path and path[-1] == "learning_rate" and part == SEARCH:
-            inside = LearningRateGrid  # likewise, the kind of value
-            continue
-        if inside is None:
-            break  # below a field's own value: members of a union of types, indices
-        owner = inside
-        path.append(part)
-        annotation = inside.model_fields[part].annotation if part in inside.model_fields else None
-        inside = (
-            annotation
-            if isinstance(annotation, type) and issubclass(annotation, BaseModel)
-            else None
-        )
-    return owner, path
