@@ -6,7 +6,7 @@ import fcntl
 import json
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CONFIG, ENVIRONMENT, FACTS = "config.yaml", "environment.json", "facts.json"
 SPLIT, RECORDS, SUMMARY = "split.json", "rounds.jsonl", "summary.json"
+END = "...\n"  # of a YAML document
 START, LATEST, BEST = "start.safetensors", "latest.safetensors", "best.safetensors"
 
 
@@ -86,7 +87,7 @@ class RunFolder:
             draft.mkdir()
         try:
             folder = cls(draft)
-            write_atomically(draft / CONFIG, config.to_yaml().encode())
+            folder.replace_config(config)
             write_atomically(
                 draft / ENVIRONMENT,
                 json.dumps(environment(config.seed, facts.plan.threads), indent=2).encode(),
@@ -122,8 +123,11 @@ class RunFolder:
             file = (self.path / ".lock").open("w")
         with file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+                with explained(self.path / ".lock"):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except RunError as error:
+                if not isinstance(error.__cause__, BlockingIOError):
+                    raise
                 raise RunError(f"{self.path}: another process is working on this run") from error
             yield
 
@@ -140,6 +144,14 @@ class RunFolder:
         """The resolved configuration."""
         return RunConfig.parse(read_yaml(self.path / CONFIG))
 
+    def require_whole_config(self) -> None:
+        """Refuse a configuration that was cut off: what is left may be valid YAML.
+
+        Raises: RunError.
+        """
+        if not (self.path / CONFIG).read_bytes().endswith(END.encode()):
+            raise RunError(f"{self.path / CONFIG}: damaged; its last line is not {END.strip()}")
+
     def facts(self) -> RunFacts:
         """What was found out at the start.
 
@@ -151,8 +163,8 @@ class RunFolder:
             raise RunError(f"{self.path / FACTS}: damaged or unreadable") from error
 
     def replace_config(self, config: RunConfig) -> None:
-        """Write a configuration that allows more rounds."""
-        write_atomically(self.path / CONFIG, config.to_yaml().encode())
+        """Write the configuration of a new run, or one that allows more rounds."""
+        write_atomically(self.path / CONFIG, (config.to_yaml() + END).encode())
 
     def save_start(self, state: ServerState) -> None:
         """Write the immutable start, once."""
@@ -201,8 +213,34 @@ class RunFolder:
         """Whether a best state was written."""
         return (self.path / BEST).is_file()
 
+    def load_best(self) -> ServerState:
+        """The best state, or the latest of a run that has not been scored.
+
+        Raises: RunError if a file is damaged or the best state is gone.
+        """
+        if not self.has_best():
+            latest = self.load_state(LATEST)
+            if not self.has_best():  # looked at again, since a run may be writing
+                done = [record for record in self.records() if record.round <= latest.round]
+                self.require_best(done)
+                return latest
+        return self.load_state(BEST)
+
+    def require_best(self, records: Sequence[RoundRecord]) -> None:
+        """Refuse to go on where ``records`` were scored and the best state is gone.
+
+        Raises: RunError.
+        """
+        if not self.has_best() and any("validation" in record.scores for record in records):
+            raise RunError(f"{self.path / BEST}: missing, though rounds were scored")
+
     def append(self, record: RoundRecord) -> None:
-        """Add one round's line."""
+        """Add one round's line.
+
+        Raises: RunError if the earlier lines are gone or the disk is full.
+        """
+        if not (self.path / RECORDS).is_file():  # made when the run began or went on
+            raise RunError(f"{self.path / RECORDS}: missing; it was removed during the run")
         append_line(self.path / RECORDS, record.to_json())
 
     def records(self) -> list[RoundRecord]:
@@ -210,8 +248,17 @@ class RunFolder:
         return read_records(self.path / RECORDS)
 
     def drop_after(self, round: int) -> list[RoundRecord]:
-        """Keep the records of finished rounds only, and return them."""
+        """Keep the records of finished rounds only, and return them.
+
+        Raises: RunError if one of them is missing, or the best state is.
+        """
         kept = [record for record in self.records() if record.round <= round]
+        if [record.round for record in kept] != list(range(1, round + 1)):
+            raise RunError(
+                f"{self.path / RECORDS}: damaged; the latest state is of round {round}, and "
+                f"{len(kept)} records of rounds up to it are there"
+            )
+        self.require_best(kept)
         text = "".join(record.to_json() + "\n" for record in kept)
         write_atomically(self.path / RECORDS, text.encode())
         return kept

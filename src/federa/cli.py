@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -33,6 +34,7 @@ Changes = Annotated[
 ]
 Runs = Annotated[Path, typer.Option("--folder", help="Where run folders are made.")]
 DEFAULT_FILE = "federa.yaml"
+CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 class Stopped(KeyboardInterrupt):
@@ -275,17 +277,22 @@ def main() -> None:
     warnings.filterwarnings("ignore")  # other libraries' warnings; ours come as notes
     try:
         code = app(standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # or a full disk would only be found while Python ends
     except FederaError as error:
         _fail(str(error), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         raise SystemExit(130) from None
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)
         raise SystemExit(0) from None
     except OSError as error:  # such as a name that is too long, wherever a path is looked at
-        if error.filename is None:
+        if error.filename is not None:
+            _fail(f"{error.filename}: {error.strerror}", 2)
+        if error.errno not in CANNOT_WRITE:
             raise
-        _fail(f"{error.filename}: {error.strerror}", 2)
+        _silence(sys.stdout)  # other files' errors were explained where they were written
+        _fail(f"standard output: cannot write ({error.strerror})", 2)
     except Exception as error:
         # typer brings its own copy of click in some versions, so usage errors are known by shape
         if not hasattr(error, "format_message"):
@@ -295,6 +302,14 @@ def main() -> None:
         raise SystemExit(code if isinstance(code, int) else 0)
 
 
+def _silence(stream: TextIO) -> None:
+    """Keep Python from trying to write again, and complaining, when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def _fail(message: str, code: int) -> None:
-    print("federa: error: " + " ".join(message.split()), file=sys.stderr)
+    try:
+        print("federa: error: " + " ".join(message.split()), file=sys.stderr, flush=True)
+    except OSError:  # nobody is left to be told
+        _silence(sys.stderr)
     raise SystemExit(code)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from federa.checkpoint import BEST, LATEST, SUMMARY, RunFolder
 from federa.config import RunConfig
 from federa.errors import ConfigError
-from federa.measure import RoundRecord, total_bytes, total_seconds
+from federa.measure import RoundRecord, best_round, total_bytes, total_seconds
 from federa.preparation import prepare
 from federa.progress import Progress, Silent
 from federa.resumption import reopen
@@ -95,7 +95,7 @@ def _finish(
     summary: dict[str, Any] = {"main_score": config.task.main_score, "num_rounds": len(records)}
     scored: dict[int, dict[str, Any]] = {}
     for name, file in (("best", BEST), ("latest", LATEST)):
-        if name == "best" and not home.has_best():
+        if name == "best" and best_round(records, config.task.main_score) is None:
             continue
         state = home.load_state(file)
         if state.round not in scored:  # the best state often is the latest

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from federa.checkpoint import BEST, LATEST, RunFacts, RunFolder
+from federa.checkpoint import RunFacts, RunFolder
 from federa.config import PeftMethod, RunConfig, Task
 from federa.errors import ConfigError, RunError
 from federa.files import explained, write_atomically
@@ -94,7 +94,7 @@ def export_run(
     target = Path(out) if out is not None else own
     if target.exists() and target.resolve() != own.resolve():
         raise RunError(f"{target}: already exists; name a folder that does not")
-    state = home.load_state(BEST if home.has_best() else LATEST)
+    state = home.load_best()
     draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with explained(target):
@@ -166,7 +166,13 @@ def _replace(draft: Path, target: Path) -> None:
 def _save_tokenizer(facts: RunFacts, folder: Path) -> None:
     from federa.models import load_tokenizer
 
-    load_tokenizer(facts.source).save_pretrained(folder)
+    tokenizer = load_tokenizer(facts.source)
+    try:
+        tokenizer.save_pretrained(folder)
+    except OSError:
+        raise
+    except Exception as error:  # how tokenizers says that the disk is full
+        raise RunError(f"{folder}: cannot write the tokenizer ({error})") from error
 
 
 def plain_model(config: RunConfig, facts: RunFacts) -> nn.Module:
@@ -257,6 +263,8 @@ def _save_peft(
     adapted: Any = get_peft_model(model, lora)
     _fill(adapted, changes, state)
     adapted.peft_config["default"].base_model_name_or_path = facts.source
+    # peft made a set of it, whose order differs from process to process
+    adapted.peft_config["default"].target_modules = sorted(changes)
     adapted.save_pretrained(folder)
     return error
 

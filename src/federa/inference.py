@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from federa.checkpoint import BEST, LATEST, RunFolder
+from federa.checkpoint import RunFolder
 from federa.datasets.files import SUFFIXES, cell_text, expand, read_table
 from federa.datasets.interface import read_text
 from federa.errors import DataError, RunError
@@ -74,7 +74,7 @@ def load(folder: Path | str, *, base: str | None = None) -> Predictor:
     if record.format == "run":
         home = RunFolder.open(path)
         config, facts = home.config(), home.facts()
-        state = home.load_state(BEST if home.has_best() else LATEST)
+        state = home.load_best()
         return Predictor(trained_model(config, facts, state), load_tokenizer(facts.source), record)
     model = _load_export(path, record, base).eval()
     return Predictor(model, load_tokenizer(str(path)), record)

@@ -230,7 +230,10 @@ def read_records(path: Path) -> list[RoundRecord]:
     """
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"{path}: damaged or unreadable") from error
     records = []
     for number, line in enumerate(lines, start=1):
         try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from federa.architectures import ALIASES
+from federa.errors import RunError
 from federa.files import write_atomically
 
 if TYPE_CHECKING:
@@ -75,7 +76,10 @@ class Card:
         records = [record for record in home.records() if record.round <= state.round]
         scores: dict[str, dict[str, Any]] = records[-1].scores if records else {}
         if (home.path / "summary.json").is_file():
-            summary = json.loads((home.path / "summary.json").read_text(encoding="utf-8"))
+            try:
+                summary = json.loads((home.path / "summary.json").read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise RunError(f"{home.path / 'summary.json'}: damaged") from error
             for part in (summary.get("best"), summary.get("latest")):
                 if part and part["round"] == state.round:
                     scores = part["scores"]
