@@ -35,6 +35,7 @@ def configure(method: str, options: argparse.Namespace) -> RunConfig:
         f"method={method}",
         f"train.precision={options.precision}",
         f"engine.threads={options.threads}",
+        "engine.device=cpu",
         f"train.max_steps={options.steps}",
         "train.epochs=null",
     ]

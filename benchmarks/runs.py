@@ -34,19 +34,22 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path)
     runs = {folder.name: load(folder) for folder in parser.parse_args().folders}
     print(
-        "| run | trained parameters | of them head | bytes up | bytes down | down at first contact "
-        "| clients' up, whole run | best round | validation | test | macro-F1 |"
+        "| run | trained parameters | without the head | learning rate | bytes up | bytes down "
+        "| down at first contact | best round | validation | test | macro-F1 | test, last round |"
     )
-    print("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
     for name, (facts, summary, records) in runs.items():
         up, usual, first = bytes_of(records)
         scores = summary["best"]["scores"]
         print(
-            f"| {name} | {facts['num_trained_parameters']:,} | {facts['num_head_parameters']:,} "
-            f"| {up:,} | {usual:,} | {first:,} | {summary['bytes']['up']['serialised_bytes']:,} "
+            f"| {name} | {facts['num_trained_parameters']:,} "
+            f"| {facts['num_trained_parameters'] - facts['num_head_parameters']:,} "
+            f"| {records[-1].learning_rate:g} | {up:,} | {usual:,} | {first:,} "
             f"| {summary['best']['round']} | {scores['validation']['accuracy']:.4f} "
-            f"| {scores['test']['accuracy']:.4f} | {scores['test']['macro_f1']:.4f} |"
+            f"| {scores['test']['accuracy']:.4f} | {scores['test']['macro_f1']:.4f} "
+            f"| {summary['latest']['scores']['test']['accuracy']:.4f} |"
         )
+    print_searches({name: summary["search"] for name, (_, summary, _) in runs.items()})
     rounds = sorted({r.round for _, _, records in runs.values() for r in records if r.scores})
     for split in ("validation", "test"):
         rows = {
@@ -61,6 +64,25 @@ def main() -> None:
         for name, scored in rows.items():
             cells = [cell(scored.get(number)) for number in rounds]
             print(f"| {name} | " + " | ".join(cells) + " |")
+
+
+def print_searches(searches: dict[str, dict[str, Any] | None]) -> None:
+    """The best validation score of each short run, the chosen one in bold."""
+    found = {name: search for name, search in searches.items() if search}
+    if not found:
+        return
+    rates = sorted({entry["learning_rate"] for s in found.values() for entry in s["tries"]})
+    length = max(search["num_rounds"] for search in found.values())
+    print(f"\nbest validation accuracy within the first {length} rounds, by learning rate\n")
+    print("| run | " + " | ".join(f"{rate:g}" for rate in rates) + " |")
+    print("|---|" + "--:|" * len(rates))
+    for name, search in found.items():
+        best = {entry["learning_rate"]: entry["best"] for entry in search["tries"]}
+        shown = {
+            rate: "failed" if best.get(rate) is None else f"{best[rate]:.3f}" for rate in rates
+        }
+        shown[search["chosen"]] = f"**{shown[search['chosen']]}**"
+        print(f"| {name} | " + " | ".join(shown.values()) + " |")
 
 
 def cell(scores: dict[str, Any] | None) -> str:

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from federa.admission import admit
-from federa.rules.averaging import no_extra
+from federa.admission import admit, well_formed
+from federa.rules import FedAvg
 from federa.types import ClientFailure, Upload
 
 EXPECTED = {"b": torch.zeros(3, 2), "a": torch.zeros(2, 4)}
@@ -15,8 +15,12 @@ SIZES = {1: 20, 2: 30}
 GOOD = Upload(1, {"b": torch.ones(3, 2), "a": torch.ones(2, 4)}, 20)
 
 
+def fault(upload: Upload) -> str | None:
+    return FedAvg().fault(upload.extra, 5, 0.1)
+
+
 def only(upload: Upload) -> Upload | ClientFailure:
-    (answer,) = admit([upload], EXPECTED, SIZES, no_extra)
+    (answer,) = admit([upload], EXPECTED, SIZES, fault)
     return answer
 
 
@@ -61,6 +65,28 @@ def test_an_unsound_upload_becomes_a_failure(upload: Upload, reason: str) -> Non
 
 def test_a_second_answer_is_refused_and_failures_pass_through() -> None:
     failure = ClientFailure(2, "RuntimeError: boom")
-    answers = list(admit([GOOD, failure, GOOD], EXPECTED, SIZES, no_extra))
+    answers = list(admit([GOOD, failure, GOOD], EXPECTED, SIZES, fault))
     assert answers[:2] == [GOOD, failure]
     assert answers[2] == ClientFailure(1, "answered a second time in this round")
+
+
+@pytest.mark.parametrize(
+    ("upload", "reason"),
+    [
+        (with_params(b=torch.ones(3, 2).to_sparse()), "b is not a dense tensor"),
+        (with_params(b=[1.0, 2.0]), "b is not a dense tensor"),
+        (with_params(b=None), "b is not a dense tensor"),
+        (replace(GOOD, extra={"c": "text"}), "c is not a dense tensor"),
+        (replace(GOOD, metrics={"loss": "x"}), "its loss is not a finite number"),
+        (replace(GOOD, metrics={"loss": float("nan")}), "its loss is not a finite number"),
+        (replace(GOOD, metrics={"loss": None}), "its loss is not a finite number"),
+    ],
+)
+def test_what_cannot_even_be_counted_becomes_a_failure(upload: Upload, reason: str) -> None:
+    assert list(well_formed([upload, GOOD])) == [ClientFailure(1, reason), GOOD]
+
+
+def test_metrics_and_failures_pass() -> None:
+    upload = replace(GOOD, metrics={"loss": 0.5, "num_steps": 3})
+    failure = ClientFailure(2, "boom")
+    assert list(well_formed([upload, failure])) == [upload, failure]

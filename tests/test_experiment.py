@@ -400,3 +400,23 @@ def test_validation_is_a_tenth_spread_over_the_labels(sizes: list[int], tmp_path
     assert set(split.train["label"]) == {f"l{label}" for label in range(len(sizes))}
     for label, size in enumerate(sizes):
         assert abs(held.count(f"l{label}") - size / 10) < 1
+
+
+@pytest.mark.parametrize("rule", ["fedadam", "fedyogi"])
+def test_a_merge_that_overflows_is_not_saved(
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path, rule: str
+) -> None:
+    """A finite update whose square is not: the state before it is kept, and the run can go on."""
+
+    def huge(upload: Upload) -> Upload:
+        params = {name: value + 1e25 for name, value in upload.params.items()}
+        return Upload(upload.client, params, upload.num_examples)
+
+    federation = {"num_clients": 2, "num_rounds": 2}
+    config = tiny_config(tiny_model("bert"), tiny_table, rule=rule, federation=federation)
+    engine = Faulty(faults={(1, 0): huge}, threads=1, device="cpu")
+    with pytest.raises(ClientError, match=r"round 2: second/.* is not finite after the merge"):
+        run(config, engine=engine, folder=tmp_path)
+    home = RunFolder.open(tmp_path / "tiny")
+    assert home.load_state().round == len(home.records()) == 1
+    assert len(run(None, resume=home.path).records) == 2

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+import pytest
 import torch
 from torch import nn
 
-from federa.methods import Federa, Full
+from federa.methods import METHODS, Full, PeftMethod
 from federa.models import load_classifier
 from federa.precision import Bf16Linear, use_bf16
 
@@ -38,11 +39,18 @@ def test_trained_bias_is_added_in_float32() -> None:
     assert layer.weight.dtype == torch.bfloat16
 
 
-def test_federa_in_bf16_is_close_and_trains_in_float32(tiny_model: Callable[[str], str]) -> None:
+FROZEN = [record() for record in METHODS if "freezes" in record.traits]
+
+
+@pytest.mark.parametrize("method", FROZEN, ids=lambda method: method.name)
+@pytest.mark.parametrize("architecture", ["bert", "deberta-v2"])
+def test_frozen_products_in_bf16_are_close_and_training_stays_in_float32(
+    tiny_model: Callable[[str], str], architecture: str, method: PeftMethod
+) -> None:
     logits, gradients = [], []
     for bf16 in (False, True):
-        model = load_classifier(tiny_model("bert"), ("a", "b", "c"), 1)
-        layout = Federa(rank=4).attach(model, Federa(rank=4).start(model, 1))
+        model = load_classifier(tiny_model(architecture), ("a", "b", "c"), 1)
+        layout = method.attach(model, method.start(model, 1))
         if bf16:
             use_bf16(model, keep=frozenset(layout.head))
             frozen = [p for p in model.parameters() if p.dtype == torch.bfloat16]
@@ -51,7 +59,9 @@ def test_federa_in_bf16_is_close_and_trains_in_float32(tiny_model: Callable[[str
         output = model(input_ids=IDS).logits
         output.square().sum().backward()
         logits.append(output.detach())
-        gradients.append(torch.cat([model.get_parameter(n).grad.flatten() for n in layout.shared]))
+        trained = [model.get_parameter(name) for name in layout.shared]
+        assert all(parameter.dtype == torch.float32 for parameter in trained)
+        gradients.append(torch.cat([p.grad.flatten() for p in trained if p.grad is not None]))
     assert float((logits[0] - logits[1]).norm() / logits[0].norm()) < 0.02
     assert float(torch.cosine_similarity(*gradients, dim=0)) > 0.995
 

@@ -96,7 +96,12 @@ def test_short_runs_are_scored_at_their_end_and_fit_the_run(
     config = searching(tiny_model("bert"), tiny_table, evaluation={"every": 3})
     outcome = json.loads((run(config, folder=tmp_path).folder / "search.json").read_text())
     assert outcome["num_rounds"] == 3, "2 rounds, rounded up to a whole span of evaluation.every"
-    assert outcome["tries"][0]["scores"] == {"1": None, "2": None, "3": pytest.approx(0.5, abs=0.5)}
+    (entry,) = [e for e in outcome["tries"] if e["learning_rate"] == outcome["chosen"]]
+    scores = [record.scores for record in RunFolder.open(tmp_path / "tiny").records()[:3]]
+    assert scores[:2] == [{}, {}]
+    third = scores[2]["validation"]["accuracy"]
+    assert entry["scores"] == {"1": None, "2": None, "3": third}
+    assert entry["best"] == third
 
 
 @pytest.mark.parametrize("stop", [0, 1, 3, 5, 6, 7])
@@ -185,9 +190,46 @@ def test_a_damaged_outcome_is_named(
     config = searching(tiny_model("bert"), tiny_table)
     with pytest.raises(KeyboardInterrupt):
         run(config, folder=tmp_path, progress=Interrupted(6))
-    (tmp_path / "tiny" / "search.json").write_text("{")
-    with pytest.raises(RunError, match=r"search\.json: damaged"):
-        run(None, resume=tmp_path / "tiny")
+    folder = tmp_path / "tiny"
+    whole = json.loads((folder / "search.json").read_text())
+    for content in ("{", "{}", '{"chosen": 0.01}', json.dumps(whole | {"chosen": 7.0})):
+        (folder / "search.json").write_text(content)
+        with pytest.raises(RunError, match=r"search\.json: damaged"):
+            run(None, resume=folder)
+    (folder / "search.json").unlink()
+    with pytest.raises(RunError, match=r"search\.json: missing, though the search is over"):
+        run(None, resume=folder)
+    (folder / "search.json").write_text(json.dumps(whole))
+    run(None, resume=folder)
+    same_run(found, folder)
+
+
+@pytest.mark.parametrize("name", [LATEST, "rounds.jsonl"])
+def test_a_chosen_short_run_that_is_damaged_is_named(
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path, name: str
+) -> None:
+    """The search is over, what it found is not taken over yet, and a file of it is gone."""
+    config = searching(tiny_model("bert"), tiny_table)
+
+    class Stops(Silent):
+        def chose(self, rate: float, done: int) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(config, folder=tmp_path, progress=Interrupted(5))  # within the last short run
+    folder = tmp_path / "tiny"
+    start = (folder / LATEST).read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        run(None, resume=folder, progress=Stops())
+    (folder / LATEST).write_bytes(start)  # as if killed before the last of the copies
+    chosen = json.loads((folder / "search.json").read_text())["chosen"]
+    place = folder / "search" / repr(chosen)
+    assert not (place / LATEST).exists()
+    if name != LATEST:
+        (place / LATEST).write_bytes(start)
+        (place / name).unlink()
+    with pytest.raises(RunError, match=rf"search/{chosen}/{name}: cannot read"):
+        run(None, resume=folder)
 
 
 def test_the_test_split_takes_no_part(

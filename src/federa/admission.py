@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,40 @@ if TYPE_CHECKING:
     from federa.types import Tensors
 
 
+def well_formed(
+    arrivals: Iterable[Upload | ClientFailure],
+) -> Iterator[Upload | ClientFailure]:
+    """Turn answers whose bytes cannot even be counted into failures; the rest passes on.
+
+    Sound are dense tensors under names, and metrics that are finite numbers.
+    """
+    import torch
+
+    for arrival in arrivals:
+        if isinstance(arrival, ClientFailure):
+            yield arrival
+            continue
+        for name, value in [*arrival.params.items(), *arrival.extra.items()]:
+            if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
+                yield ClientFailure(arrival.client, f"{name} is not a dense tensor")
+                break
+        else:
+            wrong = [name for name, value in arrival.metrics.items() if not _is_number(value)]
+            if wrong:
+                yield ClientFailure(arrival.client, f"its {wrong[0]} is not a finite number")
+            else:
+                yield arrival
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
 def admit(
     arrivals: Iterable[Upload | ClientFailure],
     expected: Tensors,
     sizes: Mapping[int, int],
-    fault_of_extra: Callable[[Tensors], str | None],
+    fault_of_extra: Callable[[Upload], str | None],
 ) -> Iterator[Upload | ClientFailure]:
     """Pass sound uploads on and turn the others into failures.
 
@@ -32,7 +62,7 @@ def admit(
         if isinstance(arrival, ClientFailure):
             yield arrival
             continue
-        fault = find_fault(arrival, expected, sizes) or fault_of_extra(arrival.extra)
+        fault = find_fault(arrival, expected, sizes) or fault_of_extra(arrival)
         yield ClientFailure(arrival.client, fault) if fault else arrival
 
 

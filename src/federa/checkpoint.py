@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 from federa.config import RunConfig
 from federa.environment import environment
 from federa.errors import RunError
-from federa.files import append_line, explained, sync_folder, write_atomically
+from federa.files import (
+    append_line,
+    explained,
+    explained_reading,
+    sync_folder,
+    write_atomically,
+)
 from federa.measure import RoundRecord, finite, read_records
 from federa.types import Layout, LowRankPair, Plan, ServerState
 from federa.yaml_text import read_yaml
@@ -141,16 +147,16 @@ class RunFolder:
                     path.unlink(missing_ok=True)
 
     def config(self) -> RunConfig:
-        """The resolved configuration."""
-        return RunConfig.parse(read_yaml(self.path / CONFIG))
+        """The resolved configuration.
 
-    def require_whole_config(self) -> None:
-        """Refuse a configuration that was cut off: what is left may be valid YAML.
-
-        Raises: RunError.
+        Raises: ConfigError; RunError if it was cut off, since what is left may be valid YAML.
         """
-        if not (self.path / CONFIG).read_bytes().endswith(END.encode()):
+        config = RunConfig.parse(read_yaml(self.path / CONFIG))
+        with explained_reading(self.path / CONFIG):
+            content = (self.path / CONFIG).read_bytes()
+        if not content.endswith(END.encode()):
             raise RunError(f"{self.path / CONFIG}: damaged; its last line is not {END.strip()}")
+        return config
 
     def facts(self) -> RunFacts:
         """What was found out at the start.

@@ -68,7 +68,8 @@ def run(
             rate = search_rate(search)["chosen"]
             config = config.with_rate(rate)
             setup = replace(setup, train=config.train)
-            state, records = home.load_state(), home.records()
+            state = home.load_state()
+            records = home.drop_after(state.round)
             progress.chose(rate, state.round)
         session = (engine or config.engine).open(setup)
         try:

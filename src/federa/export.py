@@ -66,8 +66,13 @@ class ExportRecord(BaseModel):
             method=config.method,
             labels=facts.labels,
             max_length=config.train.max_length,
-            text_column=getattr(config.data, "text", "text"),
+            text_column=text_column_of(config),
         )
+
+
+def text_column_of(config: RunConfig) -> str:
+    """The column of a table that holds the texts."""
+    return str(getattr(config.data, "text", "text"))
 
 
 def export_run(

@@ -22,6 +22,15 @@ def explained(path: Path) -> Iterator[None]:
         raise RunError(f"{path}: cannot write ({error.strerror or error})") from error
 
 
+@contextmanager
+def explained_reading(path: Path) -> Iterator[None]:
+    """Turn an operating-system error while reading ``path`` into a one-line RunError."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{path}: cannot read ({error.strerror or error})") from error
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path`` through a synced temporary file and a rename.
 
@@ -45,7 +54,7 @@ def copy_atomically(source: Path, path: Path) -> None:
 
     Raises: RunError.
     """
-    with explained(source):
+    with explained_reading(source):
         content = source.read_bytes()
     write_atomically(path, content)
 

@@ -13,7 +13,13 @@ from federa.checkpoint import RunFolder
 from federa.datasets.files import SUFFIXES, cell_text, expand, read_table
 from federa.datasets.interface import read_text
 from federa.errors import DataError, RunError
-from federa.export import NATIVE_FILE, RECORD_FILE, ExportRecord, trained_model
+from federa.export import (
+    NATIVE_FILE,
+    RECORD_FILE,
+    ExportRecord,
+    text_column_of,
+    trained_model,
+)
 from federa.files import user_path
 from federa.registry import nearest
 
@@ -102,7 +108,7 @@ def text_column(folder: Path | str) -> str:
     """
     if (Path(folder) / RECORD_FILE).is_file():
         return read_record(folder).text_column
-    return str(getattr(RunFolder.open(Path(folder)).config().data, "text", "text"))
+    return text_column_of(RunFolder.open(Path(folder)).config())
 
 
 def _load_export(folder: Path, record: ExportRecord, base: str | None) -> nn.Module:
@@ -132,9 +138,13 @@ def _attach(model: nn.Module, record: ExportRecord, path: Path) -> None:
     from safetensors.torch import load_file
 
     try:
-        record.method.attach(model, load_file(path))
+        tensors = load_file(path)
+        layout = record.method.attach(model, tensors)
+        shapes = {name: model.get_parameter(name).shape for name in layout.shared}
     except (OSError, SafetensorError, KeyError, RuntimeError) as error:
         raise RunError(f"{path}: damaged or unreadable ({error})") from error
+    if {name: value.shape for name, value in tensors.items()} != shapes:
+        raise RunError(f"{path}: damaged or unreadable (not the tensors of {record.method.name})")
 
 
 def read_texts(place: str, standard_input: IO[bytes], column: str = "text") -> list[str]:

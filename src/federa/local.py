@@ -107,6 +107,7 @@ def train_client(
         params=on_device(download.params, setup.plan.device),
         extra=on_device(download.extra, setup.plan.device),
     )
+    start = on_device(setup.start, setup.plan.device) if config.weight_decay else {}
     losses: list[tuple[Tensor, Tensor]] = []
     model.train(config.dropout)
     with seeded_torch(setup.seed, "dropout", round, client):
@@ -115,7 +116,7 @@ def train_client(
             sums, counts = setup.task.loss(model, batch)
             loss = sums.sum() / counts.sum()
             loss.backward()  # type: ignore[no-untyped-call]
-            _step(setup, optimizer, trained, received)
+            _step(setup, optimizer, trained, received, start)
             losses.append((sums.detach().sum(), counts.sum()))
     model.eval()
     total = float(torch.stack([sums for sums, _ in losses]).sum())
@@ -142,6 +143,14 @@ def load_params(model: nn.Module, params: Tensors) -> dict[str, nn.Parameter]:
 def on_device(tensors: Tensors, device: str) -> Tensors:
     """The tensors on ``device``; those already there are not copied."""
     return {name: value.to(device, non_blocking=True) for name, value in tensors.items()}
+
+
+def num_steps(config: TrainConfig, size: int) -> int:
+    """Optimiser steps that a client with ``size`` examples makes in a round."""
+    limits = [config.max_steps] if config.max_steps is not None else []
+    if config.epochs is not None:
+        limits.append(config.epochs * math.ceil(size / config.batch_size))
+    return min(limits)
 
 
 def batches(setup: LocalSetup, round: int, client: int) -> Iterator[Sequence[int]]:
@@ -176,6 +185,7 @@ def _step(
     optimizer: torch.optim.Optimizer,
     trained: dict[str, nn.Parameter],
     download: Download,
+    start: Tensors,
 ) -> None:
     import torch
 
@@ -189,8 +199,7 @@ def _step(
         pull = optimizer.param_groups[0]["lr"] * config.weight_decay
         with torch.no_grad():
             for name, parameter in trained.items():
-                start = setup.start[name].to(parameter.device)
-                parameter.sub_(parameter - start, alpha=pull)
+                parameter.sub_(parameter - start[name], alpha=pull)
     optimizer.step()
     optimizer.zero_grad()
 

@@ -27,7 +27,6 @@ def reopen(
     Raises: ConfigError for any other changed key; DataError if the data changed; RunError.
     """
     config, facts, state = home.config(), home.facts(), home.load_state()
-    home.require_whole_config()
     if asked is not None:
         require_only_more_rounds(config, asked)
         config = asked

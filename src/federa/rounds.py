@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from federa.admission import admit
+from federa.admission import admit, well_formed
 from federa.checkpoint import BEST, LATEST, RunFolder
 from federa.config import RunConfig
 from federa.errors import ClientError
+from federa.local import num_steps
 from federa.measure import PeakMemory, RoundRecord, averaging_error, best_round, validation_score
 from federa.progress import Progress
 from federa.seeding import numpy_generator
@@ -41,7 +42,7 @@ def run_rounds(
         home.append(record)
         records.append(record)
         if state.round == best_round(records, config.task.main_score):
-            home.save_state(state, BEST)
+            home.save_state(replace(state, memory={}), BEST)  # no round starts from it
         home.save_state(state, LATEST)
         progress.finished_round(record, validation_score(record, config.task.main_score))
     return state
@@ -52,11 +53,13 @@ def run_round(
 ) -> tuple[ServerState, RoundRecord]:
     """One round: pick, send, train, admit, merge, score. ``state`` is left as it was.
 
-    Raises: ClientError if fewer than ``min_uploads`` clients returned a usable update.
+    Raises: ClientError if fewer than ``min_uploads`` clients returned a usable update, or if the
+    merged state is not finite.
     """
     began, memory = time.perf_counter(), PeakMemory(setup.plan.device)
     rule, plan, number = config.rule, config.federation, state.round + 1
-    record = RoundRecord(number, learning_rate=config.train.rate(state.round, plan.num_rounds))
+    rate = config.train.rate(state.round, plan.num_rounds)
+    record = RoundRecord(number, learning_rate=rate)
     # 1. pick the cohort: a function of (seed, round) alone
     cohort = pick_cohort(len(setup.clients), plan.clients_per_round, config.seed, state.round)
     # 2. what each client is sent
@@ -65,13 +68,20 @@ def run_round(
     record.sent(work, state)
     # 3. train; unsound answers are set aside as failures
     sizes = {client: len(setup.clients[client]) for client in cohort}
+
+    def fault_of_extra(upload: Upload) -> str | None:
+        most_steps = num_steps(config.train, sizes[upload.client])
+        return rule.fault(upload.extra, most_steps, rate)
+
     answers = progress.clients(session.train(state.round, work), number, len(cohort))
-    received = record.received(answers, state.layout)
-    uploads = record.usable(admit(received, state.params, sizes, rule.fault))
+    received = record.received(well_formed(answers), state.layout)
+    admitted = admit(received, state.params, sizes, fault_of_extra)
+    uploads = record.usable(admitted)
     require(uploads, record, plan.min_uploads)
     # 4. merge
     contacted = state.contacted | {upload.client for upload in uploads}
     state = replace(rule.merge(state, uploads), contacted=contacted)
+    require_finite(state)
     record.averaging_error = averaging_error(state, uploads)
     # 5. score
     if number % config.evaluation.every == 0 or number == plan.num_rounds:
@@ -115,6 +125,20 @@ def greet(download: Download, state: ServerState, client: int, needed: Sequence[
         if not torch.equal(state.start[name], state.params[name])
     }
     return replace(download, start=start)
+
+
+def require_finite(state: ServerState) -> None:
+    """Refuse a merged state that holds NaN or infinity, before it is scored or saved.
+
+    Raises: ClientError.
+    """
+    for part in (state.params, state.memory):
+        for name, value in part.items():
+            if not bool(value.isfinite().all()):
+                raise ClientError(
+                    f"round {state.round}: {name} is not finite after the merge; a smaller "
+                    "learning rate, of the clients or of the rule, may help"
+                )
 
 
 def require(uploads: Sequence[Upload], record: RoundRecord, min_uploads: int) -> None:

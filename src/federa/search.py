@@ -53,6 +53,9 @@ def search_rate(search: Search) -> dict[str, Any]:
     home, grid = search.home, search.config.search
     assert grid is not None
     outcome = read_outcome(home.path)
+    done = home.load_state().round
+    if outcome is None and done:
+        raise RunError(f"{home.path / OUTCOME}: missing, though the search is over")
     if outcome is None:
         tries = [_try(search, rate, number) for number, rate in enumerate(grid.grid, start=1)]
         outcome = {
@@ -62,7 +65,7 @@ def search_rate(search: Search) -> dict[str, Any]:
             "chosen": _best(tries),
         }
         home.save_json(OUTCOME, outcome)
-    if home.load_state().round == 0:
+    if not done:
         _adopt(home, _place(home, outcome["chosen"]))
     for rate in grid.grid:
         for name in (START, LATEST, BEST):
@@ -80,7 +83,9 @@ def read_outcome(run: Path) -> dict[str, Any] | None:
         return None
     try:
         outcome: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        outcome["chosen"] = float(outcome["chosen"])
+        tried = [entry["learning_rate"] for entry in outcome["tries"]]
+        if outcome["chosen"] not in tried:
+            raise ValueError("a rate that was not tried")
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise RunError(f"{path}: damaged or unreadable") from error
     return outcome
@@ -103,18 +108,18 @@ def _try(search: Search, rate: float, number: int) -> dict[str, Any]:
     assert config.search is None
     grid = search.config.search
     assert grid is not None
-    search.progress.searching(rate, number, len(grid.grid), search.num_rounds)
-    session = search.engine.open(replace(setup, train=config.train))
     failure = None
-    try:
-        run_rounds(
-            config, setup, session, folder, state, records, search.progress, search.num_rounds
-        )
-    except ClientError as error:  # a rate that no client can train at is an answer too
-        failure = str(error)
-        search.progress.note(failure)
-    finally:
-        session.close()
+    if state.round < search.num_rounds:
+        search.progress.searching(rate, number, len(grid.grid), search.num_rounds)
+        session = search.engine.open(replace(setup, train=config.train))
+        until = search.num_rounds
+        try:
+            run_rounds(config, setup, session, folder, state, records, search.progress, until)
+        except ClientError as error:  # a rate that no client can train at is an answer too
+            failure = str(error)
+            search.progress.note(failure)
+        finally:
+            session.close()
     main = config.task.main_score
     best = best_round(records, main)
     return {
@@ -144,5 +149,5 @@ def _best(tries: list[dict[str, Any]]) -> float:
 def _adopt(home: RunFolder, chosen: Path) -> None:
     """Take over what the chosen short run reached; the latest state last, as in every round."""
     for name in (RECORDS, BEST, LATEST):
-        if (chosen / name).is_file():
+        if name != BEST or (chosen / name).is_file():
             copy_atomically(chosen / name, home.path / name)

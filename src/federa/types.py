@@ -50,7 +50,8 @@ class Download:
     """What the server sends one client in one round.
 
     params: the shared tensors; base_change: changes to frozen weights; extra: what a rule adds;
-    start: at first contact, the initial tensors in ``Layout.starts`` that differ from ``params``.
+    start: at first contact, the initial tensors that the client must know (see
+    ``rounds.first_contact_names``) and that differ from ``params``.
     """
 
     params: Tensors

@@ -808,5 +808,13 @@ NEWER: list[Case] = [
         "train: {learning_rate: {grid: [0.1, 0.2], num_rounds: 2.5}}",
         "train.learning_rate.num_rounds: must be a valid integer, not 2.5",
     ),
+    ("newer_fedadam_tau_tiny", "rule: {name: fedadam, tau: 1.0e-46}", "rule.tau: must be greater"),
+    ("newer_fedadam_tau_huge", "rule: {name: fedadam, tau: 1.0e+20}", "rule.tau: must be less"),
+    (
+        "newer_fedavgm_rate_huge",
+        "rule: {name: fedavgm, learning_rate: 1.0e+39}",
+        "rule.learning_rate: must be less than or equal to 1000000, not 1e+39",
+    ),
+    ("newer_fedprox_mu_huge", "rule: {name: fedprox, mu: 1.0e+39}", "rule.mu: must be less than"),
 ]
 """The keys of methods and rules that came later, added to ``HEAD``."""

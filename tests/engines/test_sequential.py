@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
@@ -12,7 +13,7 @@ from builders import tiny_config
 from federa import local
 from federa.config import RunConfig
 from federa.engines.evaluation import score_split, subset_error
-from federa.local import EvaluationSet, batches
+from federa.local import EvaluationSet, batches, num_steps
 from federa.models import load_classifier
 from federa.preparation import prepare
 from federa.types import ClientFailure, Download, Upload
@@ -226,3 +227,25 @@ def test_a_failed_client_leaves_no_dropout_behind(
     assert answer == ClientFailure(0, "RuntimeError: out of memory")
     assert session.model.training
     assert scores() == before
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 30])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"epochs": 1, "max_steps": None},
+        {"epochs": 3, "max_steps": None},
+        {"epochs": 2, "max_steps": 3},
+        {"epochs": None, "max_steps": 5},
+    ],
+    ids=str,
+)
+def test_the_number_of_steps_is_known_before(
+    tiny_model: Callable[[str], str], tiny_table: Path, size: int, limits: dict[str, int | None]
+) -> None:
+    config = tiny_config(
+        tiny_model("bert"), tiny_table, train={"batch_size": 8, "max_length": 24, **limits}
+    )
+    setup, _, _ = prepare(config)
+    setup = replace(setup, clients=[numpy.arange(size)])
+    assert len(list(batches(setup, 0, 0))) == num_steps(config.train, size)

@@ -33,7 +33,9 @@ def smallest_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny("bert", tmp_path_factory.mktemp("smallest"), num_layers=1)
 
 
-def write_inputs(folder: Path, model: Path, num_rounds: int = 2) -> Path:
+def write_inputs(
+    folder: Path, model: Path, num_rounds: int = 2, learning_rate: object = 0.01
+) -> Path:
     """A table of 24 texts and a configuration file for it in ``folder``."""
     rows = [f"the {WORDS[row % 3]} {row},{WORDS[row % 3]}\n" for row in range(24)]
     (folder / "train.csv").write_text("text,label\n" + "".join(rows))
@@ -43,7 +45,7 @@ def write_inputs(folder: Path, model: Path, num_rounds: int = 2) -> Path:
         partition="iid",
         method={"name": "federa", "rank": 2},
         federation={"num_clients": 2, "num_rounds": num_rounds},
-        train={"max_steps": 1, "batch_size": 2, "max_length": 8, "learning_rate": 0.01},
+        train={"max_steps": 1, "batch_size": 2, "max_length": 8, "learning_rate": learning_rate},
     )
     (folder / "run.yaml").write_text(config.to_yaml())
     return folder / "run.yaml"
@@ -75,8 +77,22 @@ def undisturbed(
     nursery: Nursery, run_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Undisturbed:
     """The run that all disturbed ones must end like."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    outcome = nursery.run("run", run_file, "--folder", folder)
+    return _run_undisturbed(nursery, run_file, tmp_path_factory.mktemp("undisturbed"))
+
+
+@pytest.fixture(scope="session")
+def undisturbed_search(
+    nursery: Nursery, smallest_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Undisturbed:
+    """A run that searches its learning rate."""
+    grid = {"grid": [0.01, 0.02], "num_rounds": 1}
+    inputs = tmp_path_factory.mktemp("inputs")
+    file = write_inputs(inputs, smallest_model, learning_rate=grid)
+    return _run_undisturbed(nursery, file, tmp_path_factory.mktemp("searched"))
+
+
+def _run_undisturbed(nursery: Nursery, file: Path, folder: Path) -> Undisturbed:
+    outcome = nursery.run("run", file, "--folder", folder)
     assert outcome.code == 0, outcome
     assert outcome.err == ""
-    return Undisturbed(run_file, folder / "tiny", contents(folder / "tiny"))
+    return Undisturbed(file, folder / "tiny", contents(folder / "tiny"))

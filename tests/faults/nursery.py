@@ -138,7 +138,7 @@ def _content(path: Path, partial: bool) -> Any:
     try:
         if path.name == "rounds.jsonl":
             return [_unmeasured(json.loads(line)) for line in content.splitlines()]
-        if path.name == "summary.json":
+        if path.name in ("summary.json", "search.json"):
             return _unmeasured(json.loads(content))
         if path.name == "environment.json":
             return json.loads(content) | {"command": ""}
@@ -148,8 +148,11 @@ def _content(path: Path, partial: bool) -> Any:
     return content
 
 
-def _unmeasured(content: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in content.items() if name not in MEASURED}
+def _unmeasured(content: Any) -> Any:
+    """``content`` without what is measured, at any depth."""
+    if isinstance(content, dict):
+        return {name: _unmeasured(v) for name, v in content.items() if name not in MEASURED}
+    return [_unmeasured(inner) for inner in content] if isinstance(content, list) else content
 
 
 def require_same(found: dict[str, Any], expected: dict[str, Any], where: object) -> None:

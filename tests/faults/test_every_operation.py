@@ -97,10 +97,16 @@ class Enumeration:
 
 @pytest.fixture
 def enumeration(
-    begin: str, nursery: Nursery, undisturbed: Undisturbed, tmp_path: Path, sound: set[str]
+    begin: str,
+    nursery: Nursery,
+    undisturbed: Undisturbed,
+    undisturbed_search: Undisturbed,
+    tmp_path: Path,
+    sound: set[str],
 ) -> Enumeration:
-    """A ``new`` run, or one that was killed in its second round and is ``resumed``."""
-    found = Enumeration(nursery, undisturbed, tmp_path / "runs", sound)
+    """A ``new`` run, one with a ``search``, or one killed in its second round and ``resumed``."""
+    aim = undisturbed_search if begin == "search" else undisturbed
+    found = Enumeration(nursery, aim, tmp_path / "runs", sound)
     if begin == "resumed":
         half = _records_written(found)[1]
         assert found.disturb("kill", half).code == KILLED
@@ -126,6 +132,7 @@ def _records_written(enumeration: Enumeration) -> list[int]:
     [
         ("new", "kill"),
         pytest.param("resumed", "kill", marks=SLOW),
+        pytest.param("search", "kill", marks=SLOW),
         pytest.param("new", "power_cut", marks=SLOW),
     ],
 )

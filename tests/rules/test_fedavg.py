@@ -34,7 +34,7 @@ def test_client_half_adds_nothing() -> None:
     download = Download(params={"w": torch.zeros(2)})
     assert rule.adjust_gradients(gradients, {}, download) is gradients
     assert rule.finish({}, download, 3, 0.1) == {}
-    assert rule.fault({}) is None
-    assert rule.fault({"x": torch.ones(1)}) == "has an unknown x"
+    assert rule.fault({}, 3, 0.1) is None
+    assert rule.fault({"x": torch.ones(1)}, 3, 0.1) == "has an unknown x"
     state = rule.start({"w": torch.ones(2)}, LAYOUT, SIZES)
     assert rule.download(state, 5).params is state.params

@@ -145,24 +145,32 @@ def test_scaffold_controls_become_the_clients_gradients() -> None:
         ({}, "must return the scalar path_length"),
         ({"path_length": torch.ones(2)}, "must return the scalar"),
         ({"path_length": torch.tensor(1.0), "x": torch.ones(1)}, "nothing else"),
-        ({"path_length": torch.tensor(0.0)}, "must be positive, not 0"),
-        ({"path_length": torch.tensor(-1.0)}, "must be positive, not -1"),
-        ({"path_length": torch.tensor(float("nan"))}, "must be positive, not nan"),
+        ({"path_length": torch.tensor(0.0)}, "is 0, expected 0.1 a step for at most 4 steps"),
+        ({"path_length": torch.tensor(-0.4)}, "is -0.4, expected"),
+        ({"path_length": torch.tensor(1e-40)}, "expected 0.1 a step"),
+        ({"path_length": torch.tensor(0.05)}, "is 0.05, expected"),
+        ({"path_length": torch.tensor(0.5)}, "is 0.5, expected"),
+        ({"path_length": torch.tensor(float("nan"))}, "is nan, expected"),
+        ({"path_length": torch.tensor(0.1, dtype=torch.float64)}, "is torch.float64"),
+        ({"path_length": torch.tensor(0.1 + 1j)}, "is torch.complex64"),
+        ({"path_length": torch.tensor(1)}, "is torch.int64"),
     ],
 )
-def test_scaffold_refuses_what_it_cannot_divide_by(
+def test_scaffold_refuses_a_path_that_the_client_cannot_have_gone(
     extra: dict[str, torch.Tensor], fault: str
 ) -> None:
-    assert fault in str(Scaffold().fault(extra))
-    assert Scaffold().fault({"path_length": torch.tensor(0.1)}) is None
+    """Four steps of 0.1 at most: the server divides by what the client says."""
+    assert fault in str(Scaffold().fault(extra, 4, 0.1))
+    for length in (0.1, 0.2, 0.4):
+        assert Scaffold().fault({"path_length": torch.tensor(length)}, 4, 0.1) is None
 
 
 @pytest.mark.parametrize("rule", [FedProx(), FedAvgM(), FedAdam(), FedYogi()], ids=lambda r: r.name)
 def test_rules_without_extras(rule: AggregationRule) -> None:
     download = Download(params=START)
     assert rule.finish({}, download, 3, 0.1) == {}
-    assert rule.fault({}) is None
-    assert rule.fault({"x": torch.ones(1)}) == "has an unknown x"
+    assert rule.fault({}, 3, 0.1) is None
+    assert rule.fault({"x": torch.ones(1)}, 3, 0.1) == "has an unknown x"
     gradients = {"w": torch.ones(2)}
     assert rule.adjust_gradients(gradients, START, download)["w"].tolist() == [1.0, 1.0]
     state = rule.start(START, LAYOUT, SIZES)

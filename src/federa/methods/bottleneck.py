@@ -20,9 +20,9 @@ NAMES = ("down", "down_bias", "up", "up_bias")
 
 
 class BottleneckLinear(nn.Module):
-    """y = h + U f(D h + d) + u with h = base(x); h, y [..., H], D [W, H], U [H, W].
+    """y = h + U f(V h + v) + u with h = base(x); h, y [..., D], V [R, D], U [D, R].
 
-    H is the model's hidden size and W the bottleneck's width.
+    D is the model's width and R the bottleneck's; V, v are the down projection, U, u the up one.
     Source: arXiv 1902.00751, section 2.1 and figure 2.
     """
 
@@ -53,7 +53,7 @@ def names_at(site: str) -> dict[str, str]:
 def start_bottlenecks(
     model: nn.Module, sites: Sequence[str], width: int, seed: int, also: Sequence[str] = ()
 ) -> Tensors:
-    """D drawn from N(0, 0.02^2), all else zero, so that nothing changes at the start; the head.
+    """V drawn from N(0, 0.02^2), all else zero, so that nothing changes at the start; the head.
 
     also: names of the model's own parameters to train besides.
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Houlsby(BaseModel):
     """Train a bottleneck behind each layer's attention and feed-forward projection.
 
-    width: W of the bottleneck; layers: which layers get one; layer_norms: train the layer norms of
+    width: of the bottleneck; layers: which layers get one; layer_norms: train the layer norms of
     these layers too, as the source does. The start changes nothing (U = 0).
     Source: arXiv 1902.00751, section 2; FedAP in arXiv 2404.18848, section IV.
     """
@@ -37,7 +37,7 @@ class Houlsby(BaseModel):
     layer_norms: Flag = False
 
     def start(self, model: nn.Module, seed: int) -> Tensors:
-        """D [W, H] drawn from ``seed``, d [W], U [H, W] and u [H] zero, and the fresh head."""
+        """Down projections drawn from ``seed``, all else of them zero, and the fresh head."""
         from federa.methods.bottleneck import start_bottlenecks
         from federa.targets import find_bottlenecks
 

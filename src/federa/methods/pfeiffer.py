@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class Pfeiffer(BaseModel):
     """Train a bottleneck behind each layer's feed-forward projection.
 
-    width: W of the bottleneck; layers: which layers get one. The position is the source's; the
-    pre-trained layer norm that it applies once more before the bottleneck is left out, as layers
-    with the norm in front have none there. The start changes nothing (U = 0).
+    width: of the bottleneck; layers: which layers get one. The position is the source's, but the
+    bottleneck reads the projection's output h itself, as Houlsby's does, where the source reads
+    LayerNorm(h + x) with the layer's input x. The start changes nothing (U = 0).
     Source: arXiv 2005.00247 (the single adapter that its search chose).
     """
 
@@ -37,7 +37,7 @@ class Pfeiffer(BaseModel):
     layers: Layers = "all"
 
     def start(self, model: nn.Module, seed: int) -> Tensors:
-        """D [W, H] drawn from ``seed``, d [W], U [H, W] and u [H] zero, and the fresh head."""
+        """Down projections drawn from ``seed``, all else of them zero, and the fresh head."""
         from federa.methods.bottleneck import start_bottlenecks
         from federa.targets import find_bottlenecks
 

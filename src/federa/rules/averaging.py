@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from federa.types import ServerState
@@ -33,11 +33,8 @@ def zeros_like(params: Tensors, prefix: str) -> Tensors:
     return {f"{prefix}/{name}": torch.zeros_like(value) for name, value in params.items()}
 
 
-def plain_start(
-    params: Tensors, layout: Layout, sizes: Mapping[int, int], memory: Tensors | None = None
-) -> ServerState:
+def plain_start(params: Tensors, layout: Layout, memory: Tensors | None = None) -> ServerState:
     """The state before the first round of a rule that remembers ``memory``."""
-    del sizes
     return ServerState(round=0, layout=layout, start=params, params=params, memory=memory or {})
 
 

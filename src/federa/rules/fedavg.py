@@ -33,7 +33,7 @@ class FedAvg(BaseModel):
 
     def start(self, params: Tensors, layout: Layout, sizes: Mapping[int, int]) -> ServerState:
         """Nothing but the parameters."""
-        return plain_start(params, layout, sizes)
+        return plain_start(params, layout)
 
     def download(self, state: ServerState, client: int) -> Download:
         """The same for every client."""
@@ -53,6 +53,6 @@ class FedAvg(BaseModel):
         """Nothing."""
         return {}
 
-    def fault(self, extra: Tensors) -> str | None:
+    def fault(self, extra: Tensors, most_steps: int, rate: float) -> str | None:
         """Nothing is expected."""
         return no_extra(extra)

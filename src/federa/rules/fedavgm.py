@@ -28,12 +28,12 @@ class FedAvgM(BaseModel):
     traits: ClassVar[frozenset[str]] = frozenset()
 
     name: Literal["fedavgm"] = "fedavgm"
-    learning_rate: Real = Field(1.0, gt=0, description="of the server")
+    learning_rate: Real = Field(1.0, gt=0, le=1e6, description="of the server")
     momentum: Real = Field(0.9, ge=0, lt=1)
 
     def start(self, params: Tensors, layout: Layout, sizes: Mapping[int, int]) -> ServerState:
         """Velocity zero."""
-        return plain_start(params, layout, sizes, zeros_like(params, "velocity"))
+        return plain_start(params, layout, zeros_like(params, "velocity"))
 
     def download(self, state: ServerState, client: int) -> Download:
         """The same for every client."""
@@ -57,6 +57,6 @@ class FedAvgM(BaseModel):
         """Nothing."""
         return {}
 
-    def fault(self, extra: Tensors) -> str | None:
+    def fault(self, extra: Tensors, most_steps: int, rate: float) -> str | None:
         """Nothing is expected."""
         return no_extra(extra)

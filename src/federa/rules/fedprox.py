@@ -29,11 +29,11 @@ class FedProx(BaseModel):
     traits: ClassVar[frozenset[str]] = frozenset()
 
     name: Literal["fedprox"] = "fedprox"
-    mu: Real = Field(0.01, ge=0)
+    mu: Real = Field(0.01, ge=0, le=1e6)
 
     def start(self, params: Tensors, layout: Layout, sizes: Mapping[int, int]) -> ServerState:
         """Nothing but the parameters."""
-        return plain_start(params, layout, sizes)
+        return plain_start(params, layout)
 
     def download(self, state: ServerState, client: int) -> Download:
         """The same for every client."""
@@ -56,6 +56,6 @@ class FedProx(BaseModel):
         """Nothing."""
         return {}
 
-    def fault(self, extra: Tensors) -> str | None:
+    def fault(self, extra: Tensors, most_steps: int, rate: float) -> str | None:
         """Nothing is expected."""
         return no_extra(extra)

@@ -30,16 +30,16 @@ class FedYogi(BaseModel):
     traits: ClassVar[frozenset[str]] = frozenset()
 
     name: Literal["fedyogi"] = "fedyogi"
-    learning_rate: Real = Field(0.01, gt=0, description="of the server")
+    learning_rate: Real = Field(0.01, gt=0, le=1e6, description="of the server")
     beta_1: Real = Field(0.9, ge=0, lt=1)
     beta_2: Real = Field(0.99, ge=0, lt=1)
-    tau: Real = Field(1e-3, gt=0, description="adaptivity; larger is closer to fedavgm")
+    tau: Real = Field(1e-3, ge=1e-12, le=1e6, description="adaptivity; larger is closer to fedavgm")
 
     def start(self, params: Tensors, layout: Layout, sizes: Mapping[int, int]) -> ServerState:
         """First moment zero, second tau^2."""
         second = zeros_like(params, "second").items()
         memory = zeros_like(params, "first") | {name: zero + self.tau**2 for name, zero in second}
-        return plain_start(params, layout, sizes, memory)
+        return plain_start(params, layout, memory)
 
     def download(self, state: ServerState, client: int) -> Download:
         """The same for every client."""
@@ -65,6 +65,6 @@ class FedYogi(BaseModel):
         """Nothing."""
         return {}
 
-    def fault(self, extra: Tensors) -> str | None:
+    def fault(self, extra: Tensors, most_steps: int, rate: float) -> str | None:
         """Nothing is expected."""
         return no_extra(extra)

@@ -47,5 +47,8 @@ class AggregationRule(Protocol):
         num_steps: optimiser steps made; rate: the learning rate of the round.
         """
 
-    def fault(self, extra: Tensors) -> str | None:
-        """What is wrong with an upload's ``extra``, in one line, or None."""
+    def fault(self, extra: Tensors, most_steps: int, rate: float) -> str | None:
+        """What is wrong with an upload's ``extra``, in one line, or None.
+
+        most_steps: optimiser steps that the client could make; rate: the learning rate it was told.
+        """

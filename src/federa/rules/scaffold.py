@@ -27,7 +27,8 @@ class Scaffold(BaseModel):
     clients' changes, w <- w + learning_rate sum_k p_k (y_k - w). Every client counts by its
     examples, in w and in c, so that c estimates the gradient of the objective that the other rules
     minimise; with equal counts this is the source. The server keeps every c_k: a client is sent
-    c - c_k with w and returns K eta with y, from which the server computes the same c_k.
+    c - c_k with w and returns K eta with y, from which the server computes the same c_k. The memory
+    is a copy of the trained tensors for every client that took part, and is saved each round.
     Source: arXiv 1910.06378, algorithm 1, option II.
     """
 
@@ -37,7 +38,7 @@ class Scaffold(BaseModel):
     traits: ClassVar[frozenset[str]] = frozenset({"plain_sgd"})
 
     name: Literal["scaffold"] = "scaffold"
-    learning_rate: Real = Field(1.0, gt=0, description="of the server")
+    learning_rate: Real = Field(1.0, gt=0, le=1e6, description="of the server")
 
     def start(self, params: Tensors, layout: Layout, sizes: Mapping[int, int]) -> ServerState:
         """Every control zero; the share of all examples that each client holds is kept."""
@@ -47,7 +48,7 @@ class Scaffold(BaseModel):
         for client, size in sizes.items():
             shares[client] = size / sum(sizes.values())
         memory = zeros_like(params, "control") | {SHARES: shares}
-        return plain_start(params, layout, sizes, memory)
+        return plain_start(params, layout, memory)
 
     def download(self, state: ServerState, client: int) -> Download:
         """w, and c - c_k under the same names."""
@@ -81,10 +82,18 @@ class Scaffold(BaseModel):
 
         return {PATH_LENGTH: torch.tensor(num_steps * rate)}
 
-    def fault(self, extra: Tensors) -> str | None:
-        """One positive scalar is expected."""
-        if set(extra) != {PATH_LENGTH} or extra[PATH_LENGTH].shape != ():
+    def fault(self, extra: Tensors, most_steps: int, rate: float) -> str | None:
+        """One scalar between eta and ``most_steps`` eta is expected: the server divides by it."""
+        import torch
+
+        length = extra.get(PATH_LENGTH)
+        if set(extra) != {PATH_LENGTH} or length is None or length.shape != ():
             return f"must return the scalar {PATH_LENGTH} and nothing else beside its tensors"
-        if not float(extra[PATH_LENGTH]) > 0:
-            return f"{PATH_LENGTH} must be positive, not {float(extra[PATH_LENGTH]):g}"
+        if length.dtype != torch.float32:
+            return f"{PATH_LENGTH} is {length.dtype}, expected torch.float32"
+        if not 0.999 * rate <= float(length) <= 1.001 * most_steps * rate:
+            return (
+                f"{PATH_LENGTH} is {float(length):g}, expected {rate:g} a step for at most "
+                f"{most_steps} steps"
+            )
         return None
