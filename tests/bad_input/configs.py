@@ -722,7 +722,7 @@ NEWER: list[Case] = [
     (
         "newer_fedyogi_tau",
         "rule: {name: fedyogi, tau: 0}",
-        "rule.tau: must be greater than 0, not 0",
+        "rule.tau: must be greater than or equal to 0.000000000001, not 0",
     ),
     (
         "newer_fedyogi_tau_true",
