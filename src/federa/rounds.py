@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from federa.admission import admit, well_formed
@@ -20,6 +21,8 @@ from federa.types import Download, ServerState, Upload
 if TYPE_CHECKING:
     from federa.engines import Session
     from federa.local import LocalSetup
+    from federa.rules import AggregationRule
+    from federa.train_config import TrainConfig
 
 
 def run_rounds(
@@ -68,15 +71,10 @@ def run_round(
     record.sent(work, state)
     # 3. train; unsound answers are set aside as failures
     sizes = {client: len(setup.clients[client]) for client in cohort}
-
-    def fault_of_extra(upload: Upload) -> str | None:
-        most_steps = num_steps(config.train, sizes[upload.client])
-        return rule.fault(upload.extra, most_steps, rate)
-
     answers = progress.clients(session.train(state.round, work), number, len(cohort))
     received = record.received(well_formed(answers), state.layout)
-    admitted = admit(received, state.params, sizes, fault_of_extra)
-    uploads = record.usable(admitted)
+    fault = partial(extra_fault, rule, config.train, rate, sizes)
+    uploads = record.usable(admit(received, state.params, sizes, fault))
     require(uploads, record, plan.min_uploads)
     # 4. merge
     contacted = state.contacted | {upload.client for upload in uploads}
@@ -125,6 +123,13 @@ def greet(download: Download, state: ServerState, client: int, needed: Sequence[
         if not torch.equal(state.start[name], state.params[name])
     }
     return replace(download, start=start)
+
+
+def extra_fault(
+    rule: AggregationRule, train: TrainConfig, rate: float, sizes: Mapping[int, int], upload: Upload
+) -> str | None:
+    """What ``rule`` finds wrong with an upload's extras, given what its client could do."""
+    return rule.fault(upload.extra, num_steps(train, sizes[upload.client]), rate)
 
 
 def require_finite(state: ServerState) -> None:
