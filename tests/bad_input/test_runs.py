@@ -94,3 +94,14 @@ def test_a_process_that_fails_by_itself_ends_with_1(
     text = text.replace("max_length", "learning_rate: 1.0e+30, max_length")
     (place / "bad.yaml").write_text(text, encoding="utf-8")
     assert_refused(spawn("run", "bad.yaml"), "round 1: 0 of 3 clients", "not finite", code=1)
+
+
+def test_biases_that_the_encoder_lacks_are_refused(
+    place: Path, tiny_model: Callable[[str], str]
+) -> None:
+    before = listing(place)
+    outcome = _run(
+        place, f"model: {tiny_model('modernbert')}", "method: bitfit", KEYS, TRAIN, ENGINE
+    )
+    assert_refused(outcome, "method: bitfit trains biases, and the encoder of modernbert has none")
+    assert listing(place) == before
