@@ -49,7 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "done").mkdir()  # looks like a run folder until its files are read
     for name in ("config.yaml", "facts.json", "start.safetensors", "latest.safetensors"):
         (tmp_path / "done" / name).write_bytes(b"")
-    (tmp_path / "done" / "config.yaml").write_text("data: servicedesk\n")
+    (tmp_path / "done" / "config.yaml").write_text("data: servicedesk\n...\n")
     (tmp_path / "good.yaml").write_text("data: {name: files, train: own.csv}\n", encoding="utf-8")
     (tmp_path / "absent_data.yaml").write_text("data: {name: files, train: no.csv}\n")
     (tmp_path / "unknown_key.yaml").write_text("data: servicedesk\nmehtod: lora\n")

@@ -18,5 +18,5 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "done").mkdir()
     for name in ("config.yaml", "facts.json", "start.safetensors", "latest.safetensors"):
         (tmp_path / "done" / name).write_bytes(b"")
-    (tmp_path / "done" / "config.yaml").write_bytes(b"data: servicedesk\n")
+    (tmp_path / "done" / "config.yaml").write_bytes(b"data: servicedesk\n...\n")
     return tmp_path
