@@ -23,7 +23,8 @@ from federa.files import (
     write_atomically,
 )
 from federa.measure import RoundRecord, finite, read_records
-from federa.types import Layout, LowRankPair, Plan, ServerState
+from federa.state_file import layout_of, pack, unpack
+from federa.types import Plan, ServerState
 from federa.yaml_text import read_yaml
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class RunFolder:
 
     def save_start(self, state: ServerState) -> None:
         """Write the immutable start, once."""
-        write_atomically(self.path / START, _pack(state.start, {}))
+        write_atomically(self.path / START, pack(state.start, {}))
 
     def save_state(self, state: ServerState, name: str = LATEST) -> None:
         """Write ``state`` as LATEST or BEST, without its immutable start."""
@@ -191,15 +192,15 @@ class RunFolder:
             "contacted": sorted(state.contacted),
             "layout": asdict(state.layout),
         }
-        write_atomically(self.path / name, _pack(flat, facts))
+        write_atomically(self.path / name, pack(flat, facts))
 
     def load_state(self, name: str = LATEST) -> ServerState:
         """The state in LATEST or BEST, with the start.
 
         Raises: RunError if a file is damaged.
         """
-        flat, facts = _unpack(self.path / name)
-        start, _ = _unpack(self.path / START)
+        flat, facts = unpack(self.path / name)
+        start, _ = unpack(self.path / START)
         groups: dict[str, Tensors] = {"params": {}, "base_change": {}, "memory": {}}
         try:
             for key, value in flat.items():
@@ -207,7 +208,7 @@ class RunFolder:
                 groups[group][rest] = value
             return ServerState(
                 round=facts["round"],
-                layout=_layout(facts["layout"]),
+                layout=layout_of(facts["layout"]),
                 start=start,
                 contacted=frozenset(facts["contacted"]),
                 **groups,
@@ -293,42 +294,3 @@ def _settle(draft: Path, parent: Path, name: str) -> Path:
                 raise error
             sync_folder(parent)
             return path
-
-
-def _pack(tensors: Tensors, facts: dict[str, Any]) -> bytes:
-    from safetensors.torch import save
-
-    # one key, since safetensors writes several in no fixed order: equal states are equal bytes
-    # and the names, since it sorts tensors too and sums over all of them depend on their order
-    metadata = {"facts": json.dumps(facts | {"names": list(tensors)})}
-    return bytes(save(contiguous(tensors), metadata=metadata))
-
-
-def contiguous(tensors: Tensors) -> Tensors:
-    """The tensors as safetensors wants them."""
-    return {name: value.contiguous() for name, value in tensors.items()}
-
-
-def _unpack(path: Path) -> tuple[Tensors, dict[str, Any]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            facts = json.loads(file.metadata()["facts"])
-            return {name: file.get_tensor(name) for name in facts["names"]}, facts
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{path}: damaged or unreadable ({error})") from error
-
-
-def _layout(content: dict[str, Any]) -> Layout:
-    pairs = tuple(
-        LowRankPair(**pair | {"rows": tuple(pair["rows"]) if pair["rows"] else None})
-        for pair in content["pairs"]
-    )
-    return Layout(
-        shared=tuple(content["shared"]),
-        head=tuple(content["head"]),
-        pairs=pairs,
-        starts=tuple(content["starts"]),
-        fresh=tuple(content["fresh"]),
-    )

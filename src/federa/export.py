@@ -8,71 +8,27 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
-
 from federa.checkpoint import RunFacts, RunFolder
-from federa.config import PeftMethod, RunConfig, Task
 from federa.errors import ConfigError, RunError
+from federa.export_record import RECORD_FILE, ExportRecord
 from federa.files import explained, write_atomically
 from federa.model_card import Card, write_card
-from federa.registry import Integer
-from federa.version import __version__
+from federa.state_file import contiguous
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from federa.config import RunConfig
     from federa.linalg import Factors
     from federa.types import LowRankPair, ServerState
 
-RECORD_FILE, NATIVE_FILE = "federa.json", "adapter.safetensors"
+NATIVE_FILE = "adapter.safetensors"
 FORMATS = {
     "peft": "its change is no sum of low-rank products, so it has no LoRA form",
     "merged": "its adapters are not linear, so no weight can hold them",
     "native": "it has a form that other tools read",
 }
 """The formats, each with the reason of a method that lacks it."""
-
-
-class ExportRecord(BaseModel):
-    """What ``federa.json`` in an export says: all that ``federa.load`` needs beside the tensors.
-
-    format: one of ``FORMATS``, or ``run`` for a run folder; model: as the user named it; source:
-    the folder or hub id that it meant where this was made; base_sha256: of its encoder.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-    federa: str
-    format: str
-    model: str
-    source: str
-    base_sha256: str
-    task: Task
-    method: PeftMethod
-    labels: tuple[str, ...]
-    max_length: Integer
-    text_column: str
-
-    @classmethod
-    def of(cls, config: RunConfig, facts: RunFacts, format: str) -> ExportRecord:
-        """The record of a run's export."""
-        return cls(
-            federa=__version__,
-            format=format,
-            model=config.model,
-            source=facts.source,
-            base_sha256=facts.base_sha256,
-            task=config.task,
-            method=config.method,
-            labels=facts.labels,
-            max_length=config.train.max_length,
-            text_column=text_column_of(config),
-        )
-
-
-def text_column_of(config: RunConfig) -> str:
-    """The column of a table that holds the texts."""
-    return str(getattr(config.data, "text", "text"))
 
 
 def export_run(
@@ -127,7 +83,6 @@ def _save(
     from safetensors import SafetensorError
     from safetensors.torch import save
 
-    from federa.checkpoint import contiguous
     from federa.models import quiet_transformers
 
     try:

@@ -13,13 +13,8 @@ from federa.checkpoint import RunFolder
 from federa.datasets.files import SUFFIXES, cell_text, expand, read_table
 from federa.datasets.interface import read_text
 from federa.errors import DataError, RunError
-from federa.export import (
-    NATIVE_FILE,
-    RECORD_FILE,
-    ExportRecord,
-    text_column_of,
-    trained_model,
-)
+from federa.export import NATIVE_FILE, trained_model
+from federa.export_record import RECORD_FILE, ExportRecord, text_column_of
 from federa.files import user_path
 from federa.registry import nearest
 
