@@ -18,8 +18,9 @@ import torch
 
 from federa.methods.factorisation import factorise
 from federa.methods.low_rank import target_weight
-from federa.models import load_classifier, locate
+from federa.models import locate
 from federa.targets import find_targets
+from federa.tasks import TextClassification
 
 
 def best(weight: torch.Tensor, rank: int) -> torch.Tensor:
@@ -58,7 +59,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    model = load_classifier(locate(options.model), ("a", "b"), 0)
+    model = TextClassification().build_model(locate(options.model), ("a", "b"), 0)
     weights = [target_weight(model, target) for target in find_targets(model, "auto", "all")]
     rank = options.rank
     wanted = [best(weight, rank) for weight in weights]

@@ -48,7 +48,7 @@ def open_method(
     method: str, options: argparse.Namespace
 ) -> tuple[RunConfig, SequentialSession, ServerState]:
     config = configure(method, options)
-    setup, state, _ = prepare(config)
+    setup, state, *_ = prepare(config)
     return config, SequentialSession(setup), state
 
 

@@ -35,30 +35,34 @@ def main() -> None:
     runs = {folder.name: load(folder) for folder in parser.parse_args().folders}
     print(
         "| run | trained parameters | without the head | learning rate | bytes up | bytes down "
-        "| down at first contact | best round | validation | test | macro-F1 | test, last round |"
+        "| down at first contact | best round | validation | test | test, last round "
+        "| guess that ignores the input, test |"
     )
     print("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
     for name, (facts, summary, records) in runs.items():
         up, usual, first = bytes_of(records)
-        scores = summary["best"]["scores"]
+        best, latest = summary["best"]["scores"], summary["latest"]["scores"]
+        split = "test" if "test" in best else "validation"
         print(
             f"| {name} | {facts['num_trained_parameters']:,} "
             f"| {facts['num_trained_parameters'] - facts['num_head_parameters']:,} "
             f"| {records[-1].learning_rate:g} | {up:,} | {usual:,} | {first:,} "
-            f"| {summary['best']['round']} | {scores['validation']['accuracy']:.4f} "
-            f"| {scores['test']['accuracy']:.4f} | {scores['test']['macro_f1']:.4f} "
-            f"| {summary['latest']['scores']['test']['accuracy']:.4f} |"
+            f"| {summary['best']['round']} | {shown(summary, best['validation'])} "
+            f"| {shown(summary, best[split])} | {shown(summary, latest[split])} "
+            f"| {summary['baseline'][split]:.4f} ({summary['baseline_name']}) |"
         )
     print_searches({name: summary["search"] for name, (_, summary, _) in runs.items()})
     rounds = sorted({r.round for _, _, records in runs.values() for r in records if r.scores})
     for split in ("validation", "test"):
         rows = {
-            name: {r.round: r.scores[split] for r in records if split in r.scores}
-            for name, (_, _, records) in runs.items()
+            name: {
+                r.round: main_score(summary, r.scores[split]) for r in records if split in r.scores
+            }
+            for name, (_, summary, records) in runs.items()
         }
         if not any(rows.values()):
             continue
-        print(f"\n{split} accuracy by round (standard error where a subset was scored)\n")
+        print(f"\n{split}, main score by round (standard error where a subset was scored)\n")
         print("| run | " + " | ".join(map(str, rounds)) + " |")
         print("|---|" + "--:|" * len(rounds))
         for name, scored in rows.items():
@@ -73,7 +77,7 @@ def print_searches(searches: dict[str, dict[str, Any] | None]) -> None:
         return
     rates = sorted({entry["learning_rate"] for s in found.values() for entry in s["tries"]})
     length = max(search["num_rounds"] for search in found.values())
-    print(f"\nbest validation accuracy within the first {length} rounds, by learning rate\n")
+    print(f"\nbest validation score within the first {length} rounds, by learning rate\n")
     print("| run | " + " | ".join(f"{rate:g}" for rate in rates) + " |")
     print("|---|" + "--:|" * len(rates))
     for name, search in found.items():
@@ -85,11 +89,20 @@ def print_searches(searches: dict[str, dict[str, Any] | None]) -> None:
         print(f"| {name} | " + " | ".join(shown.values()) + " |")
 
 
-def cell(scores: dict[str, Any] | None) -> str:
-    if scores is None:
+def shown(summary: dict[str, Any], scores: dict[str, Any]) -> str:
+    """The scores that people look at first, by name."""
+    return ", ".join(f"{name} {scores[name]:.4f}" for name in summary["shown_scores"])
+
+
+def main_score(summary: dict[str, Any], scores: dict[str, Any]) -> tuple[float, float | None]:
+    return scores[summary["main_score"]], scores.get("standard_error")
+
+
+def cell(scored: tuple[float, float | None] | None) -> str:
+    if scored is None:
         return ""
-    error = scores.get("standard_error")
-    return f"{scores['accuracy']:.3f}" + (f" ± {error:.3f}" if error else "")
+    score, error = scored
+    return f"{score:.3f}" + (f" ± {error:.3f}" if error else "")
 
 
 if __name__ == "__main__":

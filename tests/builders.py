@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from federa.config import RunConfig
+from federa.tasks import TextClassification
+
+load_classifier = TextClassification().build_model
 
 
 def write_tiny_table(path: Path) -> Path:
@@ -36,3 +40,54 @@ def tiny_config(model: str, table: Path, **changes: Any) -> RunConfig:
     # float32 on every machine, so that tolerances mean the same everywhere
     content["train"] = {"precision": "fp32", **content["train"]}
     return RunConfig.parse(content)
+
+
+def write_tiny_sentences(path: Path) -> Path:
+    """JSON lines of 90 tagged sentences: printer and screen are THINGs, room and folder PLACEs."""
+    rows = []
+    for row in range(90):
+        thing, place = ("printer", "screen")[row % 2], ("room", "folder")[row // 2 % 2]
+        words = ["the", "new", thing, "is", "out", "of", "the", place, "again", str(row)]
+        tags = ["O", "B-THING", "I-THING", "O", "O", "O", "O", "B-PLACE", "O", "O"]
+        rows.append({"id": f"s{row}", "words": words, "tags": tags, "site": f"site{row % 5}"})
+    return _write_rows(path, rows)
+
+
+def write_tiny_questions(path: Path) -> Path:
+    """JSON lines of 90 questions on 45 passages, some longer than a window of 40 tokens."""
+    rows = []
+    for number in range(45):
+        filler = "please restore the copy of the file " * (number % 3 * 3)
+        context = f"the printer {number} is in the room {number + 7}. {filler}my badge is lost."
+        for question, answer in (("the printer is in", f"room {number + 7}"), ("my badge", "lost")):
+            found = [{"text": answer, "start": context.index(answer)}]
+            name = f"q{number}-{len(rows)}"
+            rows.append({"id": name, "question": question, "context": context, "answers": found})
+    return _write_rows(path, rows)
+
+
+def _write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def tiny_task_config(task: str, model: str, folder: Path, **changes: Any) -> RunConfig:
+    """A tiny run of a task; its data are written to ``folder``."""
+    if task == "token_classification":
+        table, settings = write_tiny_sentences(folder / "sentences.jsonl"), {"stride": 4}
+    else:
+        table, settings = (
+            write_tiny_questions(folder / "questions.jsonl"),
+            {
+                "stride": 8,
+                "max_question_tokens": 12,
+            },
+        )
+    content: dict[str, Any] = {
+        "task": {"name": task, **settings},
+        "data": {"name": "files", "train": str(table)},
+        "partition": "iid",
+        "federation": {"num_clients": 3, "num_rounds": 2},
+        "train": {"max_steps": 4, "batch_size": 8, "max_length": 40, "learning_rate": 0.01},
+    }
+    return tiny_config(model, table, **{**content, **changes})

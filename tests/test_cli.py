@@ -334,7 +334,7 @@ def test_an_interrupted_command_ends_with_130(
         (["run", "good.yaml", "--set", "federation.num_clients=37"], "37 clients cannot share"),
         (["export", "."], "not a run folder"),
         (["predict", ".", "own.csv"], "not a run folder"),
-        (["predict", "done"], "standard input: no text to label"),
+        (["predict", "done"], "standard input: no text to answer"),
         (["run", "--resume", "."], "not a run folder"),
         (["init", "own.csv", "--out", "good.yaml"], "good.yaml: already exists"),
     ],

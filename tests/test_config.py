@@ -69,7 +69,7 @@ def test_defaults() -> None:
         "name": "run",
         "seed": 1,
         "model": "minilm",
-        "task": {"name": "text_classification"},
+        "task": {"name": "text_classification", "special_tokens": (), "scores": ()},
         "data": {"name": "servicedesk"},
         "partition": {"name": "iid"},
         "method": {
@@ -107,6 +107,7 @@ def test_defaults() -> None:
             "splits": ["validation"],
             "subset": None,
             "per_client": False,
+            "final": "best and latest",
             "validation_fraction": 0.1,
         },
         "engine": {"name": "sequential", "device": "auto", "threads": "auto"},
@@ -349,7 +350,10 @@ def test_only_a_mapping_is_a_configuration(given: Any) -> None:
 
 
 def test_data_is_required() -> None:
-    assert refusal({}) == "data: missing; one of servicedesk, semeval2010task8, files"
+    assert refusal({}) == (
+        "data: missing; one of servicedesk, 20newsgroups, semeval2010task8, wnut2017, ploner, "
+        "squad, mrqa, files"
+    )
 
 
 def test_a_misspelt_key_comes_before_the_missing_one_and_others_are_counted() -> None:

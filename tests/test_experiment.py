@@ -308,7 +308,7 @@ def test_a_run_that_diverges_ends_without_a_traceback(
 def test_natural_clients_are_scored_on_their_own_rows(
     tiny_model: Callable[[str], str], tiny_table: Path
 ) -> None:
-    from federa.preparation import split_data
+    from federa.splitting import split_data
 
     data = {"name": "files", "train": str(tiny_table), "client": "site"}
     config = tiny_config(
@@ -379,7 +379,7 @@ def test_resuming_where_the_plans_device_is_missing(
 
 @pytest.mark.parametrize("sizes", [[5] * 77, [40] + [5] * 10, [2, 300], [1, 1, 30]])
 def test_validation_is_a_tenth_spread_over_the_labels(sizes: list[int], tmp_path: Path) -> None:
-    from federa.preparation import split_data
+    from federa.splitting import split_data
 
     rows = [
         f"text {label} {row},l{label}" for label, size in enumerate(sizes) for row in range(size)

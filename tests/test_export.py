@@ -17,7 +17,7 @@ from builders import tiny_config
 from federa import RunConfig, export_run, load, run
 from federa.checkpoint import BEST, RunFolder
 from federa.errors import ConfigError, DataError, ModelError, RunError
-from federa.inference import read_texts
+from federa.inputs import read_inputs
 from federa.preparation import prepare_again
 from tiny import ARCHITECTURES
 
@@ -302,10 +302,11 @@ def test_predict_labels_in_order(done: Path, tmp_path: Path) -> None:
         assert prediction.score == pytest.approx(float(row.max()), rel=1e-4)
     table = tmp_path / "new.csv"
     table.write_text('text,other\n"a, b",1\nc,2\n')
-    assert read_texts(str(table), io.BytesIO()) == ["a, b", "c"]
-    assert read_texts("-", io.BytesIO(b"one\n\ntwo\n")) == ["one", "two"]
+    asked = predictor.record.task, predictor.record.columns
+    assert read_inputs(str(table), io.BytesIO(), *asked) == {"text": ["a, b", "c"]}
+    assert read_inputs("-", io.BytesIO(b"one\n\ntwo\n"), *asked) == {"text": ["one", "two"]}
     with pytest.raises(DataError, match="standard input: no text"):
-        read_texts("-", io.BytesIO())
+        read_inputs("-", io.BytesIO(), *asked)
 
 
 def test_the_public_names() -> None:

@@ -9,9 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from builders import load_classifier
 from federa.errors import ConfigError, ModelError
-from federa.models import load_classifier, load_tokenizer, locate, max_positions
+from federa.models import load_tokenizer, locate, max_positions
 from federa.targets import find_targets, select_layers
+from federa.tasks import TextClassification
+from tiny import ARCHITECTURES
 
 LABELS = ("a", "b", "c")
 
@@ -181,3 +184,33 @@ def test_layers_outside_the_model(layers: str | list[int]) -> None:
 def test_positions_kept_for_padding_do_not_count(tiny_model: Callable[[str], str]) -> None:
     assert max_positions(load_classifier(tiny_model("roberta"), LABELS, 1)) == 64
     assert max_positions(load_classifier(tiny_model("bert"), LABELS, 1)) == 66
+
+
+MARKERS = ("<e1>", "</e1>")
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_special_token_is_one_token_with_the_mean_of_its_plain_pieces(
+    tiny_model: Callable[[str], str], architecture: str, tmp_path: Path
+) -> None:
+    folder = tiny_model(architecture)
+    plain, tokenizer = load_tokenizer(folder), load_tokenizer(folder, MARKERS)
+    before = load_classifier(folder, LABELS, 1).get_input_embeddings().weight
+    task = TextClassification(special_tokens=MARKERS)
+    model, again = (task.build_model(folder, LABELS, 1) for _ in range(2))
+    weight = model.get_input_embeddings().weight
+    for marker in MARKERS:
+        number = tokenizer.convert_tokens_to_ids(marker)
+        assert number not in plain.get_vocab().values()
+        pieces = plain(marker, add_special_tokens=False)["input_ids"]
+        torch.testing.assert_close(weight[number], before[pieces].mean(dim=0))
+    torch.testing.assert_close(weight[: len(plain)], before[: len(plain)])
+    assert torch.equal(weight, again.get_input_embeddings().weight)
+    ids = tokenizer("the <e1>printer</e1> is slow")["input_ids"]
+    assert sum(number in tokenizer.convert_tokens_to_ids(list(MARKERS)) for number in ids) == 2
+    # a checkpoint that has them already keeps the rows that it has
+    weight.data[tokenizer.convert_tokens_to_ids("<e1>")] = 7.0
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    kept = task.build_model(str(tmp_path), LABELS, 1).get_input_embeddings().weight
+    assert torch.equal(kept, weight)

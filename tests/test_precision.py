@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from builders import load_classifier
 from federa.methods import METHODS, Full, PeftMethod
-from federa.models import load_classifier
 from federa.precision import Bf16Linear, use_bf16
 
 IDS = torch.tensor([[2, 7, 9, 11, 3]])

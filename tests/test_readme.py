@@ -38,7 +38,8 @@ def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_example_method_works(tiny_model: Callable[[str], str]) -> None:
-    from federa.models import head_names, load_classifier
+    from builders import load_classifier
+    from federa.models import head_names
 
     space: dict[str, type] = {}
     exec(compile(blocks("python")[1], "README", "exec"), space)

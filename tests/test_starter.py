@@ -81,7 +81,7 @@ def test_several_files_are_a_client_each(tmp_path: Path, place: str) -> None:
     config = start(tmp_path / place)
     assert config.data == Files(train=str(tmp_path / place), file_per_client=True)
     assert config.partition.name == "natural"
-    assert config.data.load().train["client"] == ["a", "a", "b", "b"]
+    assert config.data.load("text_classification").train["client"] == ["a", "a", "b", "b"]
 
 
 def test_a_folder_of_one_file_is_a_file(tmp_path: Path) -> None:
@@ -142,4 +142,34 @@ def test_a_folder_with_train_and_test_names_each(tmp_path: Path) -> None:
     assert data["test"] == str(tmp_path / "test.csv")
     assert "file_per_client" not in data
     with pytest.raises(DataError, match=r"holds a file 'dev', which is no training data"):
-        Files(train=str(tmp_path)).load()
+        Files(train=str(tmp_path)).load("text_classification")
+
+
+TOKENS = '{"id": "1", "tokens": ["Bo", "met", "Al"], "ner_tags": ["B-PER", "O", "B-PER"]}\n'
+QUESTION = (
+    '{"question": "Who?", "context": "Bo did it.", "answers": [{"text": "Bo", "start": 0}]}\n'
+)
+SQUAD = (
+    '{"version": "1.1", "data": [{"title": "t", "paragraphs": [{"context": "Bo did it.", "qas": '
+    '[{"id": "1", "question": "Who?", "answers": [{"text": "Bo", "answer_start": 0}]}]}]}]}'
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "task"),
+    [
+        ("a.jsonl", TOKENS, "token_classification"),
+        ("a.conll", "Bo\tB-PER\nmet\tO\n\nAl\tB-PER\n", "token_classification"),
+        ("a.jsonl", QUESTION, "question_answering"),
+        ("a.json", SQUAD, "question_answering"),
+    ],
+)
+def test_the_task_is_guessed(tmp_path: Path, name: str, content: str, task: str) -> None:
+    config = start(write(tmp_path / name, content))
+    assert (config.task.name, config.partition.name) == (task, "embedding")
+    train = config.data.load(task).train
+    if task == "token_classification":
+        assert train["words"][0][0] == "Bo"
+        assert train["tags"][0][0] == "B-PER"
+    else:
+        assert train["answers"] == [[{"text": "Bo", "start": 0}]]

@@ -6,7 +6,7 @@ import fcntl
 import json
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -82,7 +82,7 @@ class RunFolder:
         config: RunConfig,
         facts: RunFacts,
         state: ServerState,
-        clients: list[list[int]],
+        save_split: Callable[[Path], None] | None = None,
     ) -> RunFolder:
         """A new folder ``parent/<name>``, with a suffix where that is taken, complete or not there.
 
@@ -100,7 +100,8 @@ class RunFolder:
                 json.dumps(environment(config.seed, facts.plan.threads), indent=2).encode(),
             )
             write_atomically(draft / FACTS, facts.to_json().encode())
-            write_atomically(draft / SPLIT, json.dumps({"clients": clients}).encode())
+            if save_split is not None:
+                save_split(draft / SPLIT)
             folder.save_start(state)
             folder.save_state(state, LATEST)
             return cls(_settle(draft, parent, config.name))
@@ -269,6 +270,19 @@ class RunFolder:
         text = "".join(record.to_json() + "\n" for record in kept)
         write_atomically(self.path / RECORDS, text.encode())
         return kept
+
+    def summary(self) -> dict[str, Any] | None:
+        """The summary of a finished run, or None.
+
+        Raises: RunError if the file is damaged.
+        """
+        if not (self.path / SUMMARY).is_file():
+            return None
+        try:
+            content = json.loads((self.path / SUMMARY).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.path / SUMMARY}: damaged") from error
+        return dict(content)
 
     def save_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file; what is not finite becomes null."""

@@ -45,6 +45,8 @@ REGISTRIES: dict[str, tuple[type[BaseModel], ...]] = {
     "engine": ENGINES,
 }
 """The keys of a configuration whose value is a registered record, with what is registered."""
+OWN_CLIENTS = ("column", "file")
+"""What a partitioner reads that says by itself how many clients there are."""
 
 
 class FederationConfig(BaseModel):
@@ -65,7 +67,8 @@ class EvaluationConfig(BaseModel):
     every: rounds between evaluations (the last round always is one); splits: validation drives
     the best state, test is for reporting; subset: score a seeded sample of this size during the
     run (the end is always on everything); per_client: also client by client; validation_fraction:
-    of the training rows, where the data has no validation split.
+    of the training rows, where the data has no validation split; final: which states are scored on
+    everything at the end.
     """
 
     model_config = RECORD
@@ -74,6 +77,7 @@ class EvaluationConfig(BaseModel):
     splits: Annotated[list[Literal["validation", "test"]], Field(min_length=1)] = ["validation"]
     subset: Integer | None = Field(None, gt=0)
     per_client: Flag = False
+    final: Literal["best", "best and latest"] = "best and latest"
     validation_fraction: Real = Field(0.1, gt=0, lt=0.5)
 
 
@@ -128,6 +132,8 @@ class RunConfig(BaseModel):
         for key, registry in REGISTRIES.items():
             if key in full:
                 full[key] = _named(key, full[key], registry)
+        if "task" not in full and "data" in full:  # the data's own task
+            full["task"] = _named("task", _record(full["data"]).tasks[0], TASKS)
         if "partition" not in full and _brings_clients(full.get("data")):
             full["partition"] = {"name": "natural"}
         return full
@@ -149,8 +155,7 @@ class RunConfig(BaseModel):
     def _agree(self) -> RunConfig:
         """Fill in what follows from other keys, and refuse keys that contradict each other."""
         federation, train = self.federation, self.train
-        natural = self.partition.reads == "client"
-        if federation.num_clients is None and not natural:
+        if federation.num_clients is None and self.partition.reads not in OWN_CLIENTS:
             federation = federation.model_copy(update={"num_clients": 10})
         total, sampled = federation.num_clients, federation.clients_per_round
         if total is not None and sampled is not None and sampled > total:
@@ -183,13 +188,33 @@ class RunConfig(BaseModel):
                 f"rule: {self.rule.name} corrects the steps of plain SGD; set train.optimizer to "
                 "sgd, train.momentum to 0 and a train.learning_rate"
             )
-        if self.data.task != self.task.name:
+        if self.task.name not in self.data.tasks:
             raise ConfigError(
-                f"task: the data set {self.data.name} is for {self.data.task}, not {self.task.name}"
+                f"task: the data set {self.data.name} is for {' or '.join(self.data.tasks)}, "
+                f"not {self.task.name}"
             )
+        if self.partition.reads == "label" and not self.task.one_label:
+            raise ConfigError(
+                f"partition: {self.partition.name} spreads labels, and {self.task.name} has no "
+                "label for a whole example; use embedding, quantity, iid or natural"
+            )
+        object.__setattr__(self, "task", self._informed_task())
         object.__setattr__(self, "federation", federation)
         object.__setattr__(self, "train", resolve_rate(train, self.method.default_rate))
         return self
+
+    def _informed_task(self) -> Task:
+        """The task with what follows from the data in the fields that were left out."""
+        record: Any = self.task
+        fields, given = type(record).model_fields, record.model_fields_set
+        left_out = {
+            key: value
+            for key, value in self.data.task_settings().items()
+            if key in fields and key not in given
+        }
+        if not left_out:
+            return self.task
+        return typing.cast("Task", type(record).model_validate(record.model_dump() | left_out))
 
     @property
     def search(self) -> LearningRateGrid | None:
@@ -224,6 +249,13 @@ class RunConfig(BaseModel):
     def to_yaml(self) -> str:
         """Every key with its resolved value."""
         return dump_yaml(self.model_dump(mode="json"))
+
+
+def _record(described: Any) -> Any:
+    """The class of the data record that is described, by its canonical name."""
+    if isinstance(described, BaseModel):
+        return described
+    return dict(zip(names(DATASETS), DATASETS, strict=True))[described["name"]]
 
 
 def _brings_clients(data: Any) -> bool:

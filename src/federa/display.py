@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +14,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from federa.checkpoint import RunFacts
     from federa.config import RunConfig
+    from federa.evaluation_run import Evaluation
     from federa.experiment import RunResult
     from federa.measure import RoundRecord
 
@@ -83,7 +84,8 @@ class RunDisplay:
         )
         say(
             f"  clients {facts.num_clients}, {per_round} a round, split {config.partition.name}; "
-            f"{facts.num_train_examples:,} examples, {len(facts.labels)} labels"
+            f"{facts.num_train_examples:,} examples"
+            + (f", {len(facts.labels)} labels" if facts.labels else "")
         )
         plan = facts.plan
         say(
@@ -138,7 +140,7 @@ class RunDisplay:
             shown += f" ±{error:.4f}"
         loss = record.train_loss
         self.console.print(
-            f"round {record.round:>4}/{self._num_rounds}  {self._main_score}{shown}  "
+            f"round {record.round:>4}/{self._num_rounds}  {score_name(self._main_score)}{shown}  "
             f"loss {loss if loss is None else format(loss, '.3f')}  "
             f"down {human_bytes(record.down.serialised_bytes)}  "
             f"up {human_bytes(record.up.serialised_bytes)}  "
@@ -170,28 +172,27 @@ def show_result(console: Console, result: RunResult) -> None:
         title=f"{result.folder.name}: {summary['num_rounds']} rounds", title_justify="left"
     )
     table.add_column("state")
-    splits = list(summary["baseline"])
+    splits, names = list(summary["baseline"]), summary["shown_scores"]
     for split in splits:
-        table.add_column(f"{split} {summary['main_score']}", justify="right")
-        table.add_column("macro-F1", justify="right")
+        table.add_column(f"{split} {score_name(names[0])}", justify="right")
+        for name in names[1:]:
+            table.add_column(score_name(name), justify="right")
     rows: list[tuple[str, dict[str, Any]]] = [
         (f"{name} (round {summary[name]['round']})", summary[name]["scores"])
         for name in ("best", "latest")
         if name in summary
     ]
     for name, scores in rows:
-        cells = []
-        for split in splits:
-            cells += [
-                f"{scores[split][summary['main_score']]:.4f}",
-                f"{scores[split]['macro_f1']:.4f}",
-            ]
-        table.add_row(name, *cells)
+        table.add_row(name, *(f"{scores[split][score]:.4f}" for split in splits for score in names))
     guesses = []
     for split in splits:
-        guesses += [f"{summary['baseline'][split]:.4f}", ""]
-    table.add_row("commonest label", *guesses, style="dim")
+        guesses += [f"{summary['baseline'][split]:.4f}", *[""] * (len(names) - 1)]
+    table.add_row(summary["baseline_name"], *guesses, style="dim")
     console.print(table)
+    final = rows[0][1] if rows else {}
+    for split in splits:
+        if "groups" in final.get(split, {}):
+            show_groups(console, f"{rows[0][0]}, {split}", final[split]["groups"], names)
     down, up = (summary["bytes"][way]["serialised_bytes"] for way in ("down", "up"))
     console.print(
         f"traffic {human_bytes(down)} down, {human_bytes(up)} up, all clients; rounds took "
@@ -202,7 +203,83 @@ def show_result(console: Console, result: RunResult) -> None:
     console.print(f"run folder   {result.folder}")
     for path in result.exports:
         console.print(f"exported to  {path}")
-    console.print(f"label text   federa predict {result.folder} FILE   (a text a line, or a table)")
+    console.print(f"answer       federa predict {result.folder} FILE")
+
+
+def score_name(name: str) -> str:
+    """A score as a table shows it: macro-F1, exact match."""
+    return {
+        "f1": "F1",
+        "macro_f1": "macro-F1",
+        "surface_f1": "surface F1",
+        "exact_match": "exact match",
+        "relation_macro_f1": "relation macro-F1",
+        "num_entities": "in the key",
+    }.get(name, name.replace("_", " "))
+
+
+def show_groups(console: Console, title: str, groups: dict[str, Any], names: Sequence[str]) -> None:
+    """A row of scores for each source or domain, and their mean."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("group")
+    table.add_column("examples", justify="right")
+    for name in names:
+        table.add_column(score_name(name), justify="right")
+    for group, scores in groups["scores"].items():
+        cells = [f"{scores[name]:.4f}" for name in names]
+        table.add_row(group, f"{scores['num_examples']:,}", *cells)
+    cells = [f"{groups['mean'][name]:.4f}" for name in names]
+    table.add_row("mean of groups", "", *cells, style="bold")
+    console.print(table)
+
+
+@contextmanager
+def counting(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal inside the block, moved by calls with what is done and what there is."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def show_evaluation(console: Console, folder: Path, found: Evaluation) -> None:
+    """Every score of an evaluation, what people look at first on top, and the files written."""
+    console.print(
+        f"{folder}: {found.state} state (round {found.round}) on {found.split}, "
+        f"{found.num_examples:,} examples, float32",
+        style="bold",
+    )
+    single = [name for name, value in found.scores.items() if isinstance(value, float)]
+    for name in (*found.shown_scores, *(n for n in single if n not in found.shown_scores)):
+        console.print(f"  {score_name(name):<24} {found.scores[name]:.4f}")
+    if found.baseline is not None:
+        line = f"  {found.baseline_name:<24} {found.baseline:.4f}  ({score_name(found.main_score)})"
+        console.print(line, style="dim")
+    if found.scores.get("per_type"):
+        console.print(_types_table(found.scores["per_type"]))
+    if "groups" in found.scores:
+        show_groups(console, found.split, found.scores["groups"], found.shown_scores)
+    for path in found.files:
+        console.print(f"wrote {path}")
+
+
+def _types_table(types: dict[str, dict[str, Any]]) -> Table:
+    table = Table(title="entities", title_justify="left")
+    names = list(next(iter(types.values())))
+    table.add_column("type")
+    for name in names:
+        table.add_column(score_name(name), justify="right")
+    for kind, scores in types.items():
+        cells = [f"{v:.4f}" if isinstance(v, float) else f"{v:,}" for v in scores.values()]
+        table.add_row(kind, *cells)
+    return table
 
 
 def _search_line(search: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,9 +50,8 @@ def run(
     if resume is None:
         if config is None:
             raise ConfigError("config: nothing to run; give a configuration or a folder to resume")
-        setup, state, facts = prepare(config)
-        clients = [rows.tolist() for rows in setup.clients]
-        home = RunFolder.create(Path(folder), config, facts, state, clients)
+        setup, state, facts, data = prepare(config)
+        home = RunFolder.create(Path(folder), config, facts, state, partial(data.save, config))
     else:
         home = RunFolder.open(Path(resume))
     with home.locked():
@@ -92,13 +92,17 @@ def _finish(
     from federa.export import export_run
 
     splits = list(setup.evaluation)
-    progress.note("scoring the best and the latest state on all examples")
-    summary: dict[str, Any] = {"main_score": config.task.main_score, "num_rounds": len(records)}
+    progress.note(f"scoring the {config.evaluation.final} state on all examples")
+    summary: dict[str, Any] = {
+        "main_score": config.task.main_score,
+        "shown_scores": list(config.task.shown_scores),
+        "num_rounds": len(records),
+    }
     scored: dict[int, dict[str, Any]] = {}
-    for name, file in (("best", BEST), ("latest", LATEST)):
-        if name == "best" and best_round(records, config.task.main_score) is None:
-            continue
-        state = home.load_state(file)
+    scoreless = best_round(records, config.task.main_score) is None
+    wanted = ["latest"] if scoreless else config.evaluation.final.split(" and ")
+    for name in wanted:
+        state = home.load_state({"best": BEST, "latest": LATEST}[name])
         if state.round not in scored:  # the best state often is the latest
             per_client = config.evaluation.per_client
             found = session.evaluate(state, splits, whole=True, per_client=per_client)
@@ -108,6 +112,7 @@ def _finish(
         split: config.task.baseline(setup.examples, setup.evaluation[split].encoded)
         for split in splits
     }
+    summary["baseline_name"] = config.task.baseline_name
     summary["bytes"] = total_bytes(records)
     summary["measured_seconds"] = total_seconds(records)
     summary["learning_rate"] = config.train.learning_rate

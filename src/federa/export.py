@@ -87,7 +87,7 @@ def _save(
 
     try:
         with quiet_transformers():
-            _save_tokenizer(facts, folder)
+            _save_tokenizer(config, facts, folder)
             if format == "peft":
                 return _save_peft(config, facts, state, folder, rank)
             if format == "native":
@@ -123,10 +123,10 @@ def _replace(draft: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _save_tokenizer(facts: RunFacts, folder: Path) -> None:
+def _save_tokenizer(config: RunConfig, facts: RunFacts, folder: Path) -> None:
     from federa.models import load_tokenizer
 
-    tokenizer = load_tokenizer(facts.source)
+    tokenizer = load_tokenizer(facts.source, config.task.special_tokens)
     try:
         tokenizer.save_pretrained(folder)
     except OSError:
@@ -212,13 +212,15 @@ def _save_peft(
     width = max(left.shape[1] for left, _ in changes.values())
     scaling = state.layout.pairs[0].scaling
     model.config.save_pretrained(folder)  # type: ignore[union-attr,operator]
+    added = _added_tokens(config, facts)
     lora = LoraConfig(
-        task_type="SEQ_CLS",
+        task_type=config.task.peft_type,
         r=width,
         lora_alpha=scaling * width,
         target_modules=sorted(changes),
         modules_to_save=_head_modules(state),
         bias="none",
+        trainable_token_indices=added or None,  # so that the adapter brings their embeddings
     )
     adapted: Any = get_peft_model(model, lora)
     _fill(adapted, changes, state)
@@ -227,6 +229,18 @@ def _save_peft(
     adapted.peft_config["default"].target_modules = sorted(changes)
     adapted.save_pretrained(folder)
     return error
+
+
+def _added_tokens(config: RunConfig, facts: RunFacts) -> list[int]:
+    """Ids of the special tokens that the base model's own vocabulary lacks."""
+    from federa.models import load_tokenizer
+
+    if not config.task.special_tokens:
+        return []
+    known = load_tokenizer(facts.source).get_vocab()
+    tokenizer = load_tokenizer(facts.source, config.task.special_tokens)
+    absent = [token for token in config.task.special_tokens if token not in known]
+    return [int(tokenizer.convert_tokens_to_ids(token)) for token in absent]
 
 
 def _compress(changes: dict[str, Factors], rank: int) -> tuple[dict[str, Factors], float]:

@@ -16,7 +16,8 @@ class ExportRecord(BaseModel):
     """What ``federa.json`` in an export says: all that ``federa.load`` needs beside the tensors.
 
     format: one of ``export.FORMATS``, or ``run`` for a run folder; model: as the user named it;
-    source: the folder or hub id that it meant where this was made; base_sha256: of its encoder.
+    source: the folder or hub id that it meant where this was made; base_sha256: of its encoder;
+    columns: what a table calls each input of the task.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -30,7 +31,7 @@ class ExportRecord(BaseModel):
     method: PeftMethod
     labels: tuple[str, ...]
     max_length: Integer
-    text_column: str
+    columns: dict[str, str]
 
     @classmethod
     def of(cls, config: RunConfig, facts: RunFacts, format: str) -> ExportRecord:
@@ -45,10 +46,11 @@ class ExportRecord(BaseModel):
             method=config.method,
             labels=facts.labels,
             max_length=config.train.max_length,
-            text_column=text_column_of(config),
+            columns=columns_of(config),
         )
 
 
-def text_column_of(config: RunConfig) -> str:
-    """The column of a table that holds the texts."""
-    return str(getattr(config.data, "text", "text"))
+def columns_of(config: RunConfig) -> dict[str, str]:
+    """The column of a table for each input of the task, as the user's own data name them."""
+    inputs = dict.fromkeys((*config.task.inputs, *config.task.raw_inputs))
+    return {name: str(getattr(config.data, name, name)) for name in inputs}

@@ -1,39 +1,30 @@
-"""Labelling new text with a run or an export of one."""
+"""Answers of a run, or an export of one, to new text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from federa.checkpoint import RunFolder
-from federa.datasets.files import SUFFIXES, cell_text, expand, read_table
-from federa.datasets.interface import read_text
 from federa.errors import DataError, RunError
 from federa.export import NATIVE_FILE, trained_model
-from federa.export_record import RECORD_FILE, ExportRecord, text_column_of
-from federa.files import user_path
-from federa.registry import nearest
+from federa.export_record import RECORD_FILE, ExportRecord, columns_of
+from federa.registry import shown
+from federa.types import Table, num_rows
 
 if TYPE_CHECKING:
     from torch import nn
 
-
-@dataclass(frozen=True)
-class Prediction:
-    """The likeliest label of a text and its probability."""
-
-    text: str
-    label: str
-    score: float
+    from federa.tasks import Task
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A trained model with what labelling needs; ``federa.load`` makes one.
+    """A trained model with what answering needs; ``federa.load`` makes one.
 
     model: in float32, in evaluation mode; record: where it comes from, its task and labels.
     """
@@ -42,24 +33,61 @@ class Predictor:
     tokenizer: Any
     record: ExportRecord
 
-    def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """A label for each text, in order."""
+    def predict(self, items: Sequence[Any]) -> list[Any]:
+        """The answer to each item, in order, as the task's dataclass.
+
+        items: texts (a label each, or the entities in each); for entities also lists of words; for
+        questions mappings with ``question`` and ``context``, or pairs of them.
+        Raises: DataError if an item is something else.
+        """
+        return self.predict_table(as_table(self.record.task, items)) if len(items) else []
+
+    def predict_table(self, table: Table) -> list[Any]:
+        """The answer to each row of a table with the task's input columns."""
         import numpy
-        from scipy.special import softmax
 
         from federa.engines.evaluation import predict_rows
 
-        if not texts:
-            return []
-        task, labels = self.record.task, self.record.labels
-        table = {"text": list(texts)}
-        encoded = task.encode(table, labels, self.tokenizer, self.record.max_length)
-        logits = predict_rows(task, self.model, encoded, numpy.arange(len(texts)), "cpu")
-        shares = softmax(logits, axis=1)
-        return [
-            Prediction(text, labels[int(row.argmax())], float(row.max()))
-            for text, row in zip(texts, shares, strict=True)
-        ]
+        task, record = self.record.task, self.record
+        encoded = task.encode(table, record.labels, self.tokenizer, record.max_length)
+        rows = numpy.arange(num_rows(table))
+        predictions = predict_rows(task, self.model, encoded, rows, "cpu")
+        return task.decode(predictions, encoded, rows)
+
+
+def as_table(task: Task, items: Sequence[Any]) -> Table:
+    """The items as columns of the task's inputs.
+
+    Raises: DataError naming the first item that does not fit.
+    """
+    wanted, raw = task.inputs, task.raw_inputs
+    if len(raw) == 1 and all(isinstance(item, str) for item in items):
+        return {raw[0]: list(items)}
+    table: Table = {name: [] for name in wanted}
+    for number, item in enumerate(items, start=1):
+        values: Any = None
+        if isinstance(item, Mapping):
+            values = [item.get(name) for name in wanted]
+        elif isinstance(item, list | tuple):
+            values = [item] if len(wanted) == 1 else item
+        texts = wanted != ("words",)
+        if (
+            values is None
+            or len(values) != len(wanted)
+            or not all(_fits(value, text=texts) for value in values)
+        ):
+            kinds = {"words": "lists of words", "text": "texts"}
+            expected = " or ".join(dict.fromkeys(kinds.get(name, name) for name in (*wanted, *raw)))
+            raise DataError(f"item {number}: expected {expected}, not {shown(item)}")
+        for name, value in zip(wanted, values, strict=True):
+            table[name].append(list(value) if name == "words" else value)
+    return table
+
+
+def _fits(value: Any, *, text: bool) -> bool:
+    if text:
+        return isinstance(value, str)
+    return isinstance(value, list | tuple) and all(isinstance(word, str) for word in value)
 
 
 def load(folder: Path | str, *, base: str | None = None) -> Predictor:
@@ -76,7 +104,8 @@ def load(folder: Path | str, *, base: str | None = None) -> Predictor:
         home = RunFolder.open(path)
         config, facts = home.config(), home.facts()
         state = home.load_best()
-        return Predictor(trained_model(config, facts, state), load_tokenizer(facts.source), record)
+        tokenizer = load_tokenizer(facts.source, config.task.special_tokens)
+        return Predictor(trained_model(config, facts, state), tokenizer, record)
     model = _load_export(path, record, base).eval()
     return Predictor(model, load_tokenizer(str(path)), record)
 
@@ -96,14 +125,16 @@ def read_record(folder: Path | str) -> ExportRecord:
         raise RunError(f"{path}: damaged or unreadable") from error
 
 
-def text_column(folder: Path | str) -> str:
-    """The column of a table that holds the texts, as the run was configured.
+def task_and_columns(folder: Path | str) -> tuple[Task, dict[str, str]]:
+    """The task, and what a table calls its inputs, as the run was configured.
 
     Raises: RunError if ``folder`` is neither an export nor a run folder.
     """
     if (Path(folder) / RECORD_FILE).is_file():
-        return read_record(folder).text_column
-    return text_column_of(RunFolder.open(Path(folder)).config())
+        record = read_record(folder)
+        return record.task, record.columns
+    config = RunFolder.open(Path(folder)).config()
+    return config.task, columns_of(config)
 
 
 def _load_export(folder: Path, record: ExportRecord, base: str | None) -> nn.Module:
@@ -140,34 +171,3 @@ def _attach(model: nn.Module, record: ExportRecord, path: Path) -> None:
         raise RunError(f"{path}: damaged or unreadable ({error})") from error
     if {name: value.shape for name, value in tensors.items()} != shapes:
         raise RunError(f"{path}: damaged or unreadable (not the tensors of {record.method.name})")
-
-
-def read_texts(place: str, standard_input: IO[bytes], column: str = "text") -> list[str]:
-    """Texts to label: a table's ``column`` (.csv, .tsv, .jsonl, .parquet), else a text a line.
-
-    place: a file, or ``-`` for ``standard_input``. Empty lines are left out, an empty cell
-    is refused, so that answers and rows stay aligned.
-    Raises: DataError if there is nothing to read.
-    """
-    path = user_path(place)
-    if place != "-" and path.suffix.lower() in SUFFIXES:
-        if len(files := expand(place)) != 1:
-            raise DataError(f"{place}: holds {len(files)} files; name one")
-        table = read_table(files[0])
-        if column not in table:
-            raise DataError(f"{place}: no column {column!r}; " + nearest(column, table))
-        texts = [cell_text(place, column, row, cell) for row, cell in enumerate(table[column])]
-        if not texts:
-            raise DataError(f"{place}: no text to label")
-        return texts
-    if place == "-":
-        try:
-            content = standard_input.read().decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise DataError(f"standard input: not UTF-8 at byte {error.start}") from error
-    else:
-        content = read_text(path)
-    texts = [line for line in content.splitlines() if line.strip()]
-    if not texts:
-        raise DataError(f"{'standard input' if place == '-' else place}: no text to label")
-    return texts

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from federa.errors import ConfigError
 from federa.seeding import numpy_generator, seeded_torch
+from federa.tasks.windows import windows_of
 from federa.train_config import TrainConfig
 from federa.types import Plan, Upload
 
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
 class EvaluationSet:
     """Encoded examples of one split, the rows that stand for each client, the seeded subset.
 
-    clients: rows for each client, or None; subset: the rows scored during the run, or None for all.
+    clients: rows for each client, or None; subset: the rows scored during the run, or None for all;
+    groups: rows of each group (source, domain) that is also scored by itself, by name.
     """
 
     encoded: Encoded
     clients: tuple[numpy.ndarray, ...] | None = None
     subset: numpy.ndarray | None = None
+    groups: dict[str, numpy.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,10 @@ class LocalSetup:
     examples: Encoded
     clients: Sequence[numpy.ndarray]
     evaluation: dict[str, EvaluationSet]
+
+    def windows(self, client: int) -> numpy.ndarray:
+        """The training windows of ``client``, which are what its batches are drawn from."""
+        return windows_of(self.examples.window_offsets, self.clients[client])
 
     def build(self) -> tuple[nn.Module, Layout]:
         """The model on its device, adapted and ready to train.
@@ -111,10 +118,10 @@ def train_client(
     losses: list[tuple[Tensor, Tensor]] = []
     model.train(config.dropout)
     with seeded_torch(setup.seed, "dropout", round, client):
-        for rows in batches(setup, round, client):
-            batch = on_device(setup.task.collate(setup.examples, rows), setup.plan.device)
+        for windows in batches(setup, round, client):
+            batch = on_device(setup.task.collate(setup.examples, windows), setup.plan.device)
             sums, counts = setup.task.loss(model, batch)
-            loss = sums.sum() / counts.sum()
+            loss = sums.sum() / counts.sum().clamp(min=1)  # windows without a word count nothing
             loss.backward()  # type: ignore[no-untyped-call]
             _step(setup, optimizer, trained, received, start)
             losses.append((sums.detach().sum(), counts.sum()))
@@ -127,7 +134,7 @@ def train_client(
         )
     params = {name: value.detach().to("cpu", copy=True) for name, value in trained.items()}
     extra = rule.finish(params, download, len(losses), rate)
-    metrics = {"loss": total / number, "num_steps": float(len(losses))}
+    metrics = {"loss": total / max(1.0, number), "num_steps": float(len(losses))}
     return Upload(client, params, len(setup.clients[client]), extra, metrics)
 
 
@@ -145,23 +152,23 @@ def on_device(tensors: Tensors, device: str) -> Tensors:
     return {name: value.to(device, non_blocking=True) for name, value in tensors.items()}
 
 
-def num_steps(config: TrainConfig, size: int) -> int:
-    """Optimiser steps that a client with ``size`` examples makes in a round."""
+def num_steps(config: TrainConfig, num_windows: int) -> int:
+    """Optimiser steps that a client with ``num_windows`` training windows makes in a round."""
     limits = [config.max_steps] if config.max_steps is not None else []
     if config.epochs is not None:
-        limits.append(config.epochs * math.ceil(size / config.batch_size))
+        limits.append(config.epochs * math.ceil(num_windows / config.batch_size))
     return min(limits)
 
 
 def batches(setup: LocalSetup, round: int, client: int) -> Iterator[Sequence[int]]:
-    """Row numbers of each step: a fresh seeded order every epoch, the last batch kept if short."""
-    config, rows = setup.train, setup.clients[client]
+    """Windows of each step: a fresh seeded order every epoch, the last batch kept if short."""
+    config, windows = setup.train, setup.windows(client)
     generator = numpy_generator(setup.seed, "batches", round, client)
     step = 0
     for epoch in count():
         if config.epochs is not None and epoch >= config.epochs:
             return
-        order = rows[generator.permutation(len(rows))]
+        order = windows[generator.permutation(len(windows))]
         for begin in range(0, len(order), config.batch_size):
             if config.max_steps is not None and step >= config.max_steps:
                 return

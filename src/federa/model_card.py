@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from federa.architectures import ALIASES
-from federa.errors import RunError
 from federa.files import write_atomically
 
 if TYPE_CHECKING:
@@ -20,31 +19,82 @@ if TYPE_CHECKING:
 LOAD_PEFT = """\
 import torch
 from peft import PeftModel
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
+from transformers import AutoConfig, {auto}, AutoTokenizer{pipeline}
 
 folder = "."  # this folder
 config = AutoConfig.from_pretrained(folder)  # carries the label names
-base = AutoModelForSequenceClassification.from_pretrained(
-    {base!r}, config=config, dtype=torch.float32
-)
-model = PeftModel.from_pretrained(base, folder).merge_and_unload()
 tokenizer = AutoTokenizer.from_pretrained(folder)
-classify = pipeline("text-classification", model=model, tokenizer=tokenizer)
-print(classify("I cannot open my mail."))
+base = {auto}.from_pretrained({base!r}, config=config, dtype=torch.float32)
+{resize}model = PeftModel.from_pretrained(base, folder).merge_and_unload()
+{use}"""
+RESIZE = """\
+if len(tokenizer) > base.get_input_embeddings().num_embeddings:  # special tokens were added
+    base.resize_token_embeddings(len(tokenizer), mean_resizing=False)
 """
 LOAD_NATIVE = """\
 import federa
 
 model = federa.load(".")  # this folder; elsewhere: base="a copy of the base model"
-print(model.predict(["I cannot open my mail."]))
+print(model.predict([{example}]))
 """
 LOAD_MERGED = """\
-from transformers import pipeline
+from transformers import {merged}
 
 folder = "."  # this folder
-classify = pipeline("text-classification", model=folder)
-print(classify("I cannot open my mail."))
-"""
+{load}{use}"""
+EXAMPLES = {
+    "text_classification": "I cannot open my mail.",
+    "token_classification": "Olivia Stone cannot open Ledgerline in the Juniper room.",
+    "question_answering": {
+        "question": "Where is the printer?",
+        "context": "The new printer stands in the Juniper room. The old one was sold.",
+    },
+}
+KINDS = {
+    "text_classification": "A text classifier with {labels} labels",
+    "token_classification": "A tagger of entities ({labels} tags)",
+    "question_answering": "A model that finds the answers to questions in a passage",
+}
+
+
+def load_lines(config: RunConfig, source: str, format: str) -> str:
+    """The Python lines, ready to run in the export's folder, that load it and answer something."""
+    task = config.task
+    example = repr(EXAMPLES[task.name])
+    if format == "native":
+        return LOAD_NATIVE.format(example=example)
+    piped = task.pipeline != "question-answering"  # transformers 5 has no such pipeline
+    options = ', aggregation_strategy="simple"' if task.pipeline == "token-classification" else ""
+    answer = f"print(answer({example}))\n"
+    if format == "merged":
+        return LOAD_MERGED.format(
+            merged="pipeline" if piped else f"{task.auto_class}, AutoTokenizer",
+            load=""
+            if piped
+            else f"model = {task.auto_class}.from_pretrained(folder)\n"
+            "tokenizer = AutoTokenizer.from_pretrained(folder)\n",
+            use=f'answer = pipeline("{task.pipeline}", model=folder{options})\n{answer}'
+            if piped
+            else _decoder(example),
+        )
+    return LOAD_PEFT.format(
+        auto=task.auto_class,
+        pipeline=", pipeline" if piped else "",
+        base=source,
+        resize=RESIZE if task.special_tokens else "",
+        use=f'answer = pipeline("{task.pipeline}", model=model, tokenizer=tokenizer{options})\n'
+        f"{answer}"
+        if piped
+        else _decoder(example),
+    )
+
+
+def _decoder(example: str) -> str:
+    """How the two numbers a token become an answer, for a task without a pipeline."""
+    return (
+        "\n# the best span over overlapping windows, by federa's decoder:\nimport federa\n\n"
+        f"print(federa.load(folder).predict([{example}])[0].answer)\n"
+    )
 
 
 @dataclass(frozen=True)
@@ -71,19 +121,13 @@ class Card:
         compression_error: float | None,
     ) -> Card:
         """The card of a run's state."""
-        import json
-
         records = [record for record in home.records() if record.round <= state.round]
         scores: dict[str, dict[str, Any]] = records[-1].scores if records else {}
-        if (home.path / "summary.json").is_file():
-            try:
-                summary = json.loads((home.path / "summary.json").read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise RunError(f"{home.path / 'summary.json'}: damaged") from error
-            for part in (summary.get("best"), summary.get("latest")):
-                if part and part["round"] == state.round:
-                    scores = part["scores"]
-                    break
+        summary = home.summary() or {}
+        for part in (summary.get("best"), summary.get("latest")):
+            if part and part["round"] == state.round:
+                scores = part["scores"]
+                break
         return cls(
             config=config,
             facts=facts,
@@ -108,7 +152,7 @@ def _front_matter(card: Card) -> dict[str, Any]:
         tags.append(card.config.method.name)
     front: dict[str, Any] = {
         "library_name": {"merged": "transformers", "native": "federa"}.get(card.format, "peft"),
-        "pipeline_tag": "text-classification",
+        "pipeline_tag": card.config.task.pipeline,
         "tags": tags,
     }
     if "/" in card.facts.source and not Path(card.facts.source).exists():
@@ -120,8 +164,9 @@ def _body(card: Card) -> str:
     config, facts = card.config, card.facts
     method = _inline(config.method)
     per_round = config.federation.clients_per_round or facts.num_clients
-    lines = {"peft": LOAD_PEFT, "merged": LOAD_MERGED, "native": LOAD_NATIVE}[card.format]
-    load = lines.format(base=facts.source)
+    load = load_lines(config, facts.source, card.format)
+    kind = KINDS[config.task.name].format(labels=len(facts.labels))
+    labels = f"\nLabels: {', '.join(facts.labels)}\n" if facts.labels else ""
     change = ""
     if card.compression_error is not None:
         change = (
@@ -130,7 +175,7 @@ def _body(card: Card) -> str:
         )
     return f"""# {config.name}
 
-A text classifier with {len(facts.labels)} labels, fine-tuned by federated learning with `federa`:
+{kind}, fine-tuned by federated learning with `federa`:
 the training texts stayed with {facts.num_clients} clients.
 
 | | |
@@ -151,9 +196,7 @@ in float32 |
 {_base_note(card)}
 ```python
 {load}```
-
-Labels: {", ".join(facts.labels)}
-"""
+{labels}"""
 
 
 def _inline(record: Any) -> str:

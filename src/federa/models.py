@@ -21,6 +21,13 @@ from federa.seeding import seeded_torch
 if TYPE_CHECKING:
     from torch import nn
 
+HEADS = {
+    "AutoModelForSequenceClassification": "text classification",
+    "AutoModelForTokenClassification": "token classification",
+    "AutoModelForQuestionAnswering": "question answering",
+}
+"""What the heads of transformers' classes are for."""
+
 
 def locate(name: str) -> str:
     """The local folder or hub id that ``name`` (alias, folder or hub id) stands for.
@@ -61,8 +68,8 @@ def read_config(source: str) -> Any:
         raise ModelError(f"model: cannot load {source}: {first_line(error)}") from error
 
 
-def load_tokenizer(source: str) -> Any:
-    """The fast tokenizer at ``source``, with a padding token.
+def load_tokenizer(source: str, special_tokens: Sequence[str] = ()) -> Any:
+    """The fast tokenizer at ``source``, with a padding token and the special tokens added.
 
     Raises: ModelError if there is none.
     """
@@ -76,31 +83,44 @@ def load_tokenizer(source: str) -> Any:
         raise ModelError(f"model: no tokenizer in {source}: it has no vocabulary")
     if tokenizer.pad_token_id is None:
         raise ModelError(f"model: the tokenizer of {source} has no padding token")
+    if special_tokens:
+        tokenizer.add_tokens(list(special_tokens), special_tokens=True)
     return tokenizer
 
 
-def load_classifier(source: str, labels: Sequence[str], seed: int) -> nn.Module:
-    """The model at ``source`` in float32 with a head for ``labels``, in evaluation mode.
+def load_model(
+    source: str,
+    auto_class: str,
+    labels: Sequence[str],
+    seed: int,
+    special_tokens: Sequence[str] = (),
+) -> nn.Module:
+    """The model at ``source`` in float32 with a head, in evaluation mode.
 
-    Head weights that the checkpoint lacks (or holds for another number of labels) are drawn
-    from ``seed``; a checkpoint that lacks anything else is refused.
+    auto_class: the transformers class that chooses the head; labels: of the head, or none for a
+    head of question answering, which gives two numbers a token. Head weights that the checkpoint
+    lacks (or holds for another number of labels) are drawn from ``seed``; a checkpoint that lacks
+    anything else is refused.
     Raises: ModelError.
     """
     import torch
-    from transformers import AutoModelForSequenceClassification
+    import transformers
 
+    kind = getattr(transformers, auto_class)
     config = read_config(source)
-    config.num_labels = len(labels)
-    config.id2label = dict(enumerate(labels))
-    config.label2id = {label: index for index, label in enumerate(labels)}
-    config.problem_type = "single_label_classification"
-    if type(config) not in AutoModelForSequenceClassification._model_mapping:
+    config.num_labels = len(labels) or 2
+    if labels:
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: index for index, label in enumerate(labels)}
+    if auto_class == "AutoModelForSequenceClassification":
+        config.problem_type = "single_label_classification"
+    if type(config) not in kind._model_mapping:
         raise ModelError(
-            f"model: {source} ({config.model_type}) has no head for text classification"
+            f"model: {source} ({config.model_type}) has no head for {HEADS[auto_class]}"
         )
     with seeded_torch(seed, "head"), quiet_transformers():
         try:
-            model, report = AutoModelForSequenceClassification.from_pretrained(
+            model, report = kind.from_pretrained(
                 source,
                 config=config,
                 dtype=torch.float32,  # transformers 5 would keep a half-precision checkpoint
@@ -111,6 +131,46 @@ def load_classifier(source: str, labels: Sequence[str], seed: int) -> nn.Module:
             raise ModelError(f"model: cannot load {source}: {first_line(error)}") from error
     _refuse_incomplete(source, model, report)
     _refuse_non_finite(source, model)
+    if special_tokens:
+        _add_tokens(model, source, special_tokens)
+    module: nn.Module = model.eval()
+    return module
+
+
+def _add_tokens(model: Any, source: str, special_tokens: Sequence[str]) -> None:
+    """Give each token that the vocabulary lacks the mean embedding of its plain pieces.
+
+    So every party that holds the base model makes the same rows, and nothing needs to be sent.
+    """
+    import torch
+
+    plain = load_tokenizer(source)
+    known = plain.get_vocab()
+    absent = [token for token in special_tokens if token not in known]
+    pieces = {token: plain(token, add_special_tokens=False)["input_ids"] for token in absent}
+    extended = load_tokenizer(source, special_tokens)
+    with quiet_transformers():
+        if len(extended) > model.get_input_embeddings().num_embeddings:
+            model.resize_token_embeddings(len(extended), mean_resizing=False)
+    weight = model.get_input_embeddings().weight
+    with torch.no_grad():
+        for token in absent:
+            weight[extended.convert_tokens_to_ids(token)] = weight[pieces[token]].mean(dim=0)
+
+
+def load_encoder(source: str) -> nn.Module:
+    """The pre-trained encoder at ``source`` without a head, in float32 and evaluation mode.
+
+    Raises: ModelError.
+    """
+    import torch
+    from transformers import AutoModel
+
+    with seeded_torch(0, "head"), quiet_transformers():
+        try:
+            model = AutoModel.from_pretrained(source, dtype=torch.float32)
+        except Exception as error:  # damaged weights raise errors of several libraries
+            raise ModelError(f"model: cannot load {source}: {first_line(error)}") from error
     module: nn.Module = model.eval()
     return module
 
@@ -174,8 +234,8 @@ def model_type(model: nn.Module) -> str:
 
 
 def base_prefix(model: nn.Module) -> str:
-    """What the names of the encoder's parameters begin with, dot included."""
-    return str(model.base_model_prefix) + "."
+    """What the names of the encoder's parameters begin with; nothing in a bare encoder."""
+    return "" if model.base_model is model else str(model.base_model_prefix) + "."
 
 
 def head_names(model: nn.Module) -> tuple[str, ...]:

@@ -1,19 +1,18 @@
-"""From a configuration to a set-up: data read and split, the plan made, the server's start."""
+"""From a configuration to a set-up: the data encoded, the plan made, the server's start."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from federa.checkpoint import RunFacts
 from federa.config import RunConfig
 from federa.errors import ConfigError, DataError, ModelError
 from federa.local import EvaluationSet, LocalSetup, check_lengths
-from federa.partition import assign_alike, assign_by_name
 from federa.planning import make_plan, use_plan
 from federa.seeding import numpy_generator
-from federa.types import Corpus, Table
+from federa.splitting import SplitData, split_data
+from federa.types import Table
 
 if TYPE_CHECKING:
     import numpy
@@ -23,119 +22,13 @@ if TYPE_CHECKING:
     from federa.types import ServerState
 
 
-@dataclass(frozen=True)
-class SplitData:
-    """The corpus as the federation sees it: training rows of each client, evaluation tables."""
-
-    corpus: Corpus
-    train: Table
-    clients: list[numpy.ndarray]
-    evaluation: dict[str, Table]
-    evaluation_clients: dict[str, list[numpy.ndarray]]
-
-
-def split_data(config: RunConfig) -> SplitData:
-    """Load the data, carve out validation where there is none, and split the rest over clients.
-
-    Raises: DataError, ConfigError.
-    """
-    corpus = config.data.load()
-    train, validation = corpus.train, corpus.validation
-    if validation is None:
-        train, validation = _carve(config, corpus.train)
-    clients = _clients(config, train)
-    evaluation = {"validation": validation}
-    if corpus.test is not None:
-        evaluation["test"] = corpus.test
-    elif "test" in config.evaluation.splits:
-        raise ConfigError(f"evaluation.splits: the data set {config.data.name} has no test split")
-    dealt: dict[str, list[numpy.ndarray]] = {}
-    if config.evaluation.per_client:
-        keys = config.task.partition_key(train)
-        for split, table in evaluation.items():
-            if config.partition.reads == "client" and "client" in table:
-                dealt[split] = assign_by_name(train["client"], table["client"])
-                continue
-            rng = numpy_generator(config.seed, f"evaluation clients/{split}")
-            dealt[split] = assign_alike(keys, clients, config.task.partition_key(table), rng)
-    return SplitData(corpus, train, clients, evaluation, dealt)
-
-
-def _carve(config: RunConfig, table: Table) -> tuple[Table, Table]:
-    """A seeded share of the training rows, spread over the labels, becomes the validation split.
-
-    Largest remainders; every label keeps a row in training.
-    """
-    import numpy
-
-    keys = numpy.array(list(map(str, config.task.partition_key(table))))
-    rng = numpy_generator(config.seed, "validation")
-    labels, sizes = numpy.unique(keys, return_counts=True)
-    exact = config.evaluation.validation_fraction * sizes
-    counts = numpy.floor(exact).astype(int)
-    ties = rng.permutation(len(labels))  # equal remainders fall to labels at random
-    order = ties[numpy.argsort(-(exact - counts)[ties], kind="stable")]
-    order = order[counts[order] < sizes[order] - 1]
-    counts[order[: round(exact.sum()) - counts.sum()]] += 1
-    held: list[int] = []
-    for label, number in zip(labels, counts, strict=True):
-        held.extend(rng.permutation(numpy.flatnonzero(keys == label))[:number].tolist())
-    if "client" in table:  # a client whose rows are all held out keeps one of them
-        owners = table["client"]
-        remaining = {owners[row] for row in set(range(len(keys))) - set(held)}
-        for row in sorted(held):
-            if owners[row] not in remaining:
-                remaining.add(owners[row])
-                held.remove(row)
-    if not held:
-        raise DataError(
-            f"data: {len(keys)} training examples are too few to hold out "
-            f"{config.evaluation.validation_fraction:.0%} for validation (each label "
-            "and each client keeps one); give a validation split"
-        )
-    kept = sorted(set(range(len(keys))) - set(held))
-    return _rows(table, kept), _rows(table, sorted(held))
-
-
-def _rows(table: Table, rows: list[int]) -> Table:
-    return {name: [values[row] for row in rows] for name, values in table.items()}
-
-
-def _clients(config: RunConfig, train: Table) -> list[numpy.ndarray]:
-    number = config.federation.num_clients
-    if config.partition.reads == "client":
-        if "client" not in train:
-            raise ConfigError(
-                f"partition: natural needs clients in the data; {config.data.name} has none "
-                "(data.client or data.file_per_client name them)"
-            )
-        keys = train["client"]
-        number = number or len(set(keys))
-    else:
-        keys = config.task.partition_key(train)
-    assert number is not None, "resolved by RunConfig"
-    clients = config.partition.split(keys, number, numpy_generator(config.seed, "partition"))
-    sampled = config.federation.clients_per_round
-    if sampled is not None and sampled > len(clients):
-        raise ConfigError(
-            f"federation.clients_per_round: {sampled} exceeds the {len(clients)} clients there are"
-        )
-    quorum = sampled or len(clients)
-    if config.federation.min_uploads > quorum:
-        raise ConfigError(
-            f"federation.min_uploads: {config.federation.min_uploads} exceeds the {quorum} clients "
-            "of a round"
-        )
-    return clients
-
-
 def encode_all(
     config: RunConfig, data: SplitData, source: str
 ) -> tuple[Encoded, dict[str, EvaluationSet]]:
     """Tokenise training and evaluation tables, and draw the evaluation subsets."""
     from federa.models import load_tokenizer
 
-    tokenizer = load_tokenizer(source)
+    tokenizer = load_tokenizer(source, config.task.special_tokens)
 
     def encode(table: Table) -> Encoded:
         return config.task.encode(table, data.corpus.labels, tokenizer, config.train.max_length)
@@ -150,8 +43,19 @@ def encode_all(
             subset = rng.choice(len(encoded), wanted, replace=False)
             subset.sort()
         clients = data.evaluation_clients.get(split)
-        sets[split] = EvaluationSet(encoded, tuple(clients) if clients else None, subset)
+        groups = group_rows(data.corpus.group, table)
+        sets[split] = EvaluationSet(encoded, tuple(clients) if clients else None, subset, groups)
     return encode(data.train), sets
+
+
+def group_rows(column: str | None, table: Table) -> dict[str, numpy.ndarray] | None:
+    """The rows of each value of ``column``, in sorted order of the values; None without it."""
+    import numpy
+
+    if column is None or column not in table:
+        return None
+    values = numpy.array(list(map(str, table[column])))
+    return {str(value): numpy.flatnonzero(values == value) for value in numpy.unique(values)}
 
 
 def data_hash(examples: Encoded, clients: list[numpy.ndarray], sets: dict[str, Any]) -> str:
@@ -164,7 +68,7 @@ def data_hash(examples: Encoded, clients: list[numpy.ndarray], sets: dict[str, A
     return digest.hexdigest()
 
 
-def prepare(config: RunConfig) -> tuple[LocalSetup, ServerState, RunFacts]:
+def prepare(config: RunConfig) -> tuple[LocalSetup, ServerState, RunFacts, SplitData]:
     """Everything a new run needs; the server's only factorisation happens here.
 
     Raises: FederaError of any kind, before anything is written.
@@ -207,7 +111,7 @@ def prepare(config: RunConfig) -> tuple[LocalSetup, ServerState, RunFacts]:
         num_head_parameters=sum(start[name].numel() for name in layout.head),
         plan=plan,
     )
-    return _setup(config, facts, state, data, examples, sets), state, facts
+    return _setup(config, facts, state, data, examples, sets), state, facts, data
 
 
 def _check_tokens(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from federa.engines import Session
     from federa.local import LocalSetup
     from federa.rules import AggregationRule
-    from federa.train_config import TrainConfig
 
 
 def run_rounds(
@@ -73,7 +72,7 @@ def run_round(
     sizes = {client: len(setup.clients[client]) for client in cohort}
     answers = progress.clients(session.train(state.round, work), number, len(cohort))
     received = record.received(well_formed(answers), state.layout)
-    fault = partial(extra_fault, rule, config.train, rate, sizes)
+    fault = partial(extra_fault, rule, setup, rate)
     uploads = record.usable(admit(received, state.params, sizes, fault))
     require(uploads, record, plan.min_uploads)
     # 4. merge
@@ -126,10 +125,11 @@ def greet(download: Download, state: ServerState, client: int, needed: Sequence[
 
 
 def extra_fault(
-    rule: AggregationRule, train: TrainConfig, rate: float, sizes: Mapping[int, int], upload: Upload
+    rule: AggregationRule, setup: LocalSetup, rate: float, upload: Upload
 ) -> str | None:
     """What ``rule`` finds wrong with an upload's extras, given what its client could do."""
-    return rule.fault(upload.extra, num_steps(train, sizes[upload.client]), rate)
+    most_steps = num_steps(setup.train, len(setup.windows(upload.client)))
+    return rule.fault(upload.extra, most_steps, rate)
 
 
 def require_finite(state: ServerState) -> None:

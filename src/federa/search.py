@@ -100,8 +100,7 @@ def _try(search: Search, rate: float, number: int) -> dict[str, Any]:
     config = search.config.with_rate(rate).model_copy(update={"name": repr(rate)})
     setup, home, path = search.setup, search.home, _place(search.home, rate)
     if not path.is_dir():
-        clients = [rows.tolist() for rows in setup.clients]
-        RunFolder.create(path.parent, config, search.facts, home.load_state(), clients)
+        RunFolder.create(path.parent, config, search.facts, home.load_state())  # split: home's
     folder = RunFolder.open(path)
     state = folder.load_state()
     records = folder.drop_after(state.round)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -98,12 +98,28 @@ class ServerState:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A data set: tables of equal columns for each split, and its label names in fixed order."""
+    """A data set: tables of equal columns for each split, and its label names in fixed order.
+
+    The columns are those of the task (``DataSet.load``), and any others; group: the column by whose
+    values scores are also shown one by one, such as a source or a domain.
+    """
 
     train: Table
     labels: tuple[str, ...]
     validation: Table | None = None
     test: Table | None = None
+    group: str | None = None
+
+
+def num_rows(table: Table) -> int:
+    """The length of the columns."""
+    return len(next(iter(table.values()), []))
+
+
+def take_rows(table: Table, rows: Iterable[int]) -> Table:
+    """Some rows of a table, in the order given."""
+    wanted = list(rows)
+    return {name: [values[row] for row in wanted] for name, values in table.items()}
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,14 @@ import torch
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from builders import tiny_config, write_tiny_table
+from builders import load_classifier, tiny_config, write_tiny_table
 from federa.checkpoint import RunFolder
 from federa.config import RunConfig
 from federa.engines.sequential import SequentialSession
 from federa.errors import ConfigError
 from federa.local import LocalSetup, batches
 from federa.methods import METHODS, PeftMethod
-from federa.models import load_classifier, quiet_transformers
+from federa.models import quiet_transformers
 from federa.preparation import prepare
 from federa.progress import Silent
 from federa.rounds import run_round
@@ -81,7 +81,7 @@ class Bench:
     @classmethod
     def build(cls, model: str, table: Path, method: PeftMethod) -> Bench:
         """Raises: ConfigError where the method cannot train the model."""
-        setup, state, _ = prepare(configure(model, table, method, RULES[0]()))
+        setup, state, *_ = prepare(configure(model, table, method, RULES[0]()))
         return cls(setup, SequentialSession(setup), state.layout)
 
     def under(self, rule: AggregationRule, config: RunConfig) -> Trial:

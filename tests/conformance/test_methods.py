@@ -5,9 +5,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from builders import load_classifier
 from federa.errors import ConfigError
 from federa.methods import METHODS
-from federa.models import hash_encoder, head_names, load_classifier, load_tokenizer
+from federa.models import hash_encoder, head_names, load_tokenizer
 from federa.targets import find_targets
 from tiny import ARCHITECTURES
 

@@ -34,7 +34,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def load(train: Path | str, **keys: Any) -> Corpus:
-    return Files(train=str(train), **keys).load()
+    return Files(train=str(train), **keys).load("text_classification")
 
 
 def refusal(train: Path | str, **keys: Any) -> str:

@@ -47,14 +47,16 @@ def release(folder: Path, train: str = TRAIN, test: str = TEST, newline: str = "
 def refusal(folder: Path | None) -> str:
     """The error that the folder is refused with, which is one line."""
     with pytest.raises(DataError) as caught:
-        SemEval2010Task8(folder=None if folder is None else str(folder)).load()
+        SemEval2010Task8(folder=None if folder is None else str(folder)).load("text_classification")
     assert len(str(caught.value).splitlines()) == 1
     return str(caught.value)
 
 
 @pytest.mark.parametrize("newline", ["\r\n", "\n"])
 def test_sentences_labels_and_comments(tmp_path: Path, newline: str) -> None:
-    corpus = SemEval2010Task8(folder=str(release(tmp_path, newline=newline))).load()
+    corpus = SemEval2010Task8(folder=str(release(tmp_path, newline=newline))).load(
+        "text_classification"
+    )
     assert corpus.train == EXPECTED
     assert corpus.test == {
         "id": ["8001"],
@@ -72,7 +74,7 @@ def test_sentences_labels_and_comments(tmp_path: Path, newline: str) -> None:
 
 def test_only_line_ends_separate_lines(tmp_path: Path) -> None:
     odd = '1\t"A <e1>line\u2028separator</e1> and\x85another <e2>one</e2>"\nOther\nComment:\n'
-    corpus = SemEval2010Task8(folder=str(release(tmp_path, train=odd))).load()
+    corpus = SemEval2010Task8(folder=str(release(tmp_path, train=odd))).load("text_classification")
     assert corpus.train["text"] == ["A <e1>line\u2028separator</e1> and\x85another <e2>one</e2>"]
 
 
@@ -81,7 +83,7 @@ def test_the_folder_is_found_by_the_environment(
 ) -> None:
     release(tmp_path / "semeval2010task8")
     monkeypatch.setenv("FEDERA_DATA", str(tmp_path))
-    assert SemEval2010Task8().load().train == EXPECTED
+    assert SemEval2010Task8().load("text_classification").train == EXPECTED
     monkeypatch.setenv("FEDERA_DATA", str(tmp_path / "elsewhere"))
     error = refusal(None)
     assert f"FEDERA_DATA is {tmp_path / 'elsewhere'}" in error
@@ -130,7 +132,7 @@ def test_a_missing_or_unreadable_file_is_refused(tmp_path: Path) -> None:
     reason="needs semeval2010task8 below $FEDERA_DATA",
 )
 def test_the_release_has_its_published_counts() -> None:
-    corpus = SemEval2010Task8().load()
+    corpus = SemEval2010Task8().load("text_classification")
     assert corpus.test is not None
     assert {len(column) for column in corpus.train.values()} == {8000}
     # a copy may hold a part of the 2,717 test sentences
@@ -142,3 +144,27 @@ def test_the_release_has_its_published_counts() -> None:
     assert set(corpus.test["label"]) <= set(corpus.labels)
     texts = corpus.train["text"] + corpus.test["text"]
     assert all(text.count("<e1>") == text.count("</e2>") == 1 for text in texts)
+
+
+def test_markers_and_the_official_score_are_told_to_the_task() -> None:
+    assert SemEval2010Task8().task_settings() == {"scores": ["relation_macro_f1"]}
+    assert SemEval2010Task8(markers="special").task_settings() == {
+        "scores": ["relation_macro_f1"],
+        "special_tokens": ["<e1>", "</e1>", "<e2>", "</e2>"],
+    }
+
+
+def test_markers_do_not_change_the_text(tmp_path: Path) -> None:
+    folder = str(release(tmp_path))
+    plain, special = (
+        SemEval2010Task8(folder=folder, markers=markers).load("text_classification")
+        for markers in ("plain", "special")
+    )
+    assert plain == special
+
+
+def test_the_test_numbers_have_gaps(tmp_path: Path) -> None:
+    test = TEST + "\r\n\r\n" + TEST.replace("8001", "8005")
+    corpus = SemEval2010Task8(folder=str(release(tmp_path, test=test))).load("text_classification")
+    assert corpus.test is not None
+    assert corpus.test["id"] == ["8001", "8005"]

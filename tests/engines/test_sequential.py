@@ -9,18 +9,17 @@ import numpy
 import pytest
 import torch
 
-from builders import tiny_config
+from builders import load_classifier, tiny_config
 from federa import local
 from federa.config import RunConfig
 from federa.engines.evaluation import score_split, subset_error
 from federa.local import EvaluationSet, batches, num_steps
-from federa.models import load_classifier
 from federa.preparation import prepare
 from federa.types import ClientFailure, Download, Upload
 
 
 def one_client(config: RunConfig, client: int = 1) -> tuple[Upload, object, object]:
-    setup, state, _ = prepare(config)
+    setup, state, *_ = prepare(config)
     session = config.engine.open(setup)
     (answer,) = session.train(0, {client: Download(state.params)})
     assert isinstance(answer, Upload), answer
@@ -94,7 +93,7 @@ def test_order_of_clients_and_what_ran_before_do_not_matter(
     tiny_model: Callable[[str], str], tiny_table: Path
 ) -> None:
     config = tiny_config(tiny_model("bert"), tiny_table)
-    setup, state, _ = prepare(config)
+    setup, state, *_ = prepare(config)
     session = config.engine.open(setup)
     work = {client: Download(state.params) for client in (0, 3, 5)}
     together = {answer.client: answer for answer in session.train(2, work)}
@@ -124,7 +123,7 @@ def test_a_client_that_raises_or_diverges_is_a_failure(
     tiny_model: Callable[[str], str], tiny_table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny_config(tiny_model("bert"), tiny_table)
-    setup, state, _ = prepare(config)
+    setup, state, *_ = prepare(config)
     session = config.engine.open(setup)
     real = local.batches
 
@@ -149,7 +148,7 @@ def test_batches_cover_each_epoch_once(tiny_model: Callable[[str], str], tiny_ta
     config = tiny_config(
         tiny_model("bert"), tiny_table, train={"epochs": 2, "batch_size": 4, "max_length": 24}
     )
-    setup, _, _ = prepare(config)
+    setup, *_ = prepare(config)
     rows = setup.clients[0]
     drawn = list(batches(setup, 0, 0))
     steps = math.ceil(len(rows) / 4)
@@ -169,7 +168,7 @@ def test_evaluation_on_a_subset_and_by_client(
     tiny_model: Callable[[str], str], tiny_table: Path
 ) -> None:
     config = tiny_config(tiny_model("bert"), tiny_table)
-    setup, _, _ = prepare(config)
+    setup, *_ = prepare(config)
     model, _ = setup.build()
     encoded = setup.examples
     clients = tuple(setup.clients)
@@ -211,7 +210,7 @@ def test_a_failed_client_leaves_no_dropout_behind(
 ) -> None:
     train = {"max_steps": 2, "batch_size": 4, "max_length": 24, "dropout": True}
     config = tiny_config(tiny_model("bert"), tiny_table, train=train)
-    setup, state, _ = prepare(config)
+    setup, state, *_ = prepare(config)
     session = config.engine.open(setup)
 
     def scores() -> object:
@@ -246,6 +245,6 @@ def test_the_number_of_steps_is_known_before(
     config = tiny_config(
         tiny_model("bert"), tiny_table, train={"batch_size": 8, "max_length": 24, **limits}
     )
-    setup, _, _ = prepare(config)
+    setup, *_ = prepare(config)
     setup = replace(setup, clients=[numpy.arange(size)])
     assert len(list(batches(setup, 0, 0))) == num_steps(config.train, size)

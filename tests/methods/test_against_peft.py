@@ -6,8 +6,8 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
+from builders import load_classifier
 from federa.methods import Federa, Lora
-from federa.models import load_classifier
 
 IDS = torch.tensor([[2, 7, 9, 11, 3], [2, 12, 5, 3, 0]])
 MASK = (IDS != 0).long()

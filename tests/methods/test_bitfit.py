@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from builders import load_classifier
 from federa.methods import BitFit
-from federa.models import head_names, load_classifier, load_tokenizer
+from federa.models import head_names, load_tokenizer
 from tiny import ARCHITECTURES
 
 LABELS = ("a", "b", "c")

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from builders import load_classifier
 from federa.errors import ConfigError
 from federa.methods import Houlsby, Pfeiffer
 from federa.methods.bottleneck import names_at
-from federa.models import load_classifier, load_tokenizer
+from federa.models import load_tokenizer
 from federa.targets import find_bottlenecks
 from tiny import ARCHITECTURES
 

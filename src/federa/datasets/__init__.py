@@ -3,8 +3,33 @@
 from federa.datasets.builtin import ServiceDesk
 from federa.datasets.files import Files
 from federa.datasets.interface import DataSet
+from federa.datasets.mrqa import Mrqa
+from federa.datasets.newsgroups import TwentyNewsgroups
+from federa.datasets.ploner import Ploner
 from federa.datasets.semeval2010task8 import SemEval2010Task8
+from federa.datasets.squad import Squad
+from federa.datasets.wnut2017 import Wnut2017
 
-DATASETS = (ServiceDesk, SemEval2010Task8, Files)
+DATASETS = (
+    ServiceDesk,
+    TwentyNewsgroups,
+    SemEval2010Task8,
+    Wnut2017,
+    Ploner,
+    Squad,
+    Mrqa,
+    Files,
+)
 
-__all__ = ["DATASETS", "DataSet", "Files", "SemEval2010Task8", "ServiceDesk"]
+__all__ = [
+    "DATASETS",
+    "DataSet",
+    "Files",
+    "Mrqa",
+    "Ploner",
+    "SemEval2010Task8",
+    "ServiceDesk",
+    "Squad",
+    "TwentyNewsgroups",
+    "Wnut2017",
+]

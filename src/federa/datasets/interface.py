@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from federa.errors import DataError
+from federa.errors import ConfigError, DataError
 from federa.files import user_path
 
 if TYPE_CHECKING:
@@ -14,27 +14,54 @@ if TYPE_CHECKING:
 
 
 class DataSet(Protocol):
-    """A source of training, validation and test tables for one task."""
+    """A source of training, validation and test tables.
+
+    tasks: names of the tasks that it can be loaded for, the default first.
+    """
 
     aliases: ClassVar[tuple[str, ...]]
     summary: ClassVar[str]
-    task: ClassVar[str]
+    tasks: ClassVar[tuple[str, ...]]
 
     @property
     def name(self) -> str:
         """The registered name."""
 
-    def load(self) -> Corpus:
-        """Read everything.
+    def task_settings(self) -> dict[str, Any]:
+        """Fields of the task that follow from the data, for those that the user left out."""
 
+    def load(self, task: str) -> Corpus:
+        """Read everything for one of ``tasks``.
+
+        text_classification: columns text, label; token_classification: words, tags (lists of equal
+        length); question_answering: id, question, context, answers (lists of {"text", "start"},
+        characters of the context) and references (lists of strings; both empty without an answer).
         Raises: DataError naming the file, the line and what is allowed.
         """
 
 
-def find_folder(name: str, given: str | None, source: str) -> Path:
-    """The folder of the public data set ``name``: ``given``, else ``$FEDERA_DATA/name``.
+def require_task(data: DataSet, task: str) -> None:
+    """Refuse a task that ``data`` cannot be loaded for.
 
-    source: where to get the files, for the error.
+    Raises: DataError.
+    """
+    if task not in data.tasks:
+        raise DataError(f"data: {data.name} is for {', '.join(data.tasks)}, not {task!r}")
+
+
+def one_place(folder: str | None, hub: str | None) -> None:
+    """Refuse a data set that is to be read from two places.
+
+    Raises: ConfigError.
+    """
+    if folder is not None and hub is not None:
+        raise ConfigError("data.hub: data.folder is set too; name one place")
+
+
+def find_folder(name: str, given: str | None, source: str, hub: str | None = None) -> Path:
+    """The folder of a public data set: ``given``, else ``$FEDERA_DATA/name``.
+
+    source: where to get the files, for the error; hub: the id of a copy on the Hugging Face hub.
     Raises: DataError if it is not there.
     """
     if given is not None:
@@ -43,10 +70,14 @@ def find_folder(name: str, given: str | None, source: str) -> Path:
             raise DataError(f"data.folder: no folder {given}")
         return folder
     root = os.environ.get("FEDERA_DATA")
-    if root and (Path(root) / name).is_dir():
-        return Path(root) / name
+    if root and os.path.isdir(user_path(root) / name):
+        return user_path(root) / name
     where = f"$FEDERA_DATA/{name} (FEDERA_DATA is {root or 'not set'})"
-    raise DataError(f"data: {name} is not in {where}; get it from {source}, or set data.folder")
+    online = f", or data.hub to the id of a copy on the hub ({hub})" if hub else ""
+    raise DataError(
+        f"data: {name} is not in {where}; get it from {source} and put it there, "
+        f"or set data.folder{online}"
+    )
 
 
 def read_text(path: Path) -> str:
@@ -58,7 +89,7 @@ def read_text(path: Path) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot read ({error.strerror})") from error
-    if not content.strip():
+    if not content.removeprefix(b"\xef\xbb\xbf").strip():
         raise DataError(f"{path}: the file is empty")
     if b"\0" in content and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(

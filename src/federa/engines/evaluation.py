@@ -3,44 +3,57 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from federa.local import EvaluationSet, on_device
+from federa.metrics.answers import macro_average
+from federa.tasks.windows import windows_of
 
 if TYPE_CHECKING:
     import numpy
     from torch import nn
 
-    from federa.tasks import Encoded, Task
+    from federa.tasks import Encoded, Predictions, Task
 
 BATCH_TOKENS = {"cpu": 1024, "cuda": 32768}
 """Tokens, padding included, of one evaluation batch; on a CPU activations should stay in cache."""
 
 
 def predict_rows(
-    task: Task, model: nn.Module, encoded: Encoded, rows: numpy.ndarray, device: str
-) -> numpy.ndarray:
-    """Predictions [N, ...] for ``rows``, in their order; batches are formed by length."""
+    task: Task,
+    model: nn.Module,
+    encoded: Encoded,
+    rows: numpy.ndarray,
+    device: str,
+    watch: Callable[[int, int], None] | None = None,
+) -> list[list[numpy.ndarray]]:
+    """What the model says of each window of each of ``rows``; batches are formed by length.
+
+    watch: called with the windows done and in all. A prediction with one entry a token, [L, D], is
+    cut to the window's own tokens.
+    """
     import numpy
     import torch
 
-    lengths = encoded.lengths()[rows]
+    windows, lengths = windows_of(encoded.window_offsets, rows), encoded.lengths()
     budget = BATCH_TOKENS[device.partition(":")[0]]
-    order = numpy.argsort(-lengths, kind="stable")
-    pieces = []
+    order = windows[numpy.argsort(-lengths[windows], kind="stable")]
+    found: dict[int, numpy.ndarray] = {}
     with torch.inference_mode():
         begin = 0
         while begin < len(order):
             size = max(1, budget // max(1, int(lengths[order[begin]])))
-            chosen = rows[order[begin : begin + size]].tolist()
+            chosen = order[begin : begin + size].tolist()
             batch = on_device(task.collate(encoded, chosen), device)
-            pieces.append(task.predict(model, batch).cpu().numpy())
+            output = task.predict(model, batch).cpu().numpy()
+            for window, values in zip(chosen, output, strict=True):
+                found[window] = values[: lengths[window]] if values.ndim == 2 else values
             begin += size
-    joined = numpy.concatenate(pieces)
-    predictions = numpy.empty_like(joined)
-    predictions[order] = joined
-    return predictions
+            if watch is not None:
+                watch(min(begin, len(order)), len(order))
+    offsets = encoded.window_offsets
+    return [[found[w] for w in range(offsets[row], offsets[row + 1])] for row in rows]
 
 
 def score_split(
@@ -52,7 +65,7 @@ def score_split(
     whole: bool,
     per_client: bool,
 ) -> dict[str, Any]:
-    """Scores of one split; a subset brings its ``standard_error``.
+    """Scores of one split; a subset brings its ``standard_error``, named groups bring ``groups``.
 
     per_client: also the main score of every client that has rows here, their mean, and the mean
     of the worst tenth.
@@ -66,6 +79,8 @@ def score_split(
     scores["num_examples"] = len(rows)
     if len(rows) < len(everything):
         scores["standard_error"] = subset_error(scores[task.main_score], len(rows), len(everything))
+    if split.groups is not None:
+        scores["groups"] = group_scores(task, split, rows, predictions)
     if per_client and split.clients is not None:
         scores["per_client"] = _client_scores(task, split, rows, predictions)
     return scores
@@ -80,19 +95,46 @@ def subset_error(share: float, sampled: int, whole: int) -> float:
     return math.sqrt(share * (1 - share) / sampled * correction)
 
 
+def _scores_of(
+    task: Task,
+    split: EvaluationSet,
+    rows: numpy.ndarray,
+    predictions: Predictions,
+    wanted: Mapping[str, numpy.ndarray],
+) -> dict[str, dict[str, Any]]:
+    """Scores of each named part of the rows; a part that has none here is left out."""
+    position = {int(row): index for index, row in enumerate(rows)}
+    found = {}
+    for name, owned in wanted.items():
+        here = [position[int(row)] for row in owned if int(row) in position]
+        if here:
+            chosen = [predictions[index] for index in here]
+            scores = task.score(chosen, split.encoded, rows[here])
+            found[name] = {**scores, "num_examples": len(here)}
+    return found
+
+
+def group_scores(
+    task: Task, split: EvaluationSet, rows: numpy.ndarray, predictions: Predictions
+) -> dict[str, Any]:
+    """The shown scores of each group, and their mean over the groups, each counting alike."""
+    assert split.groups is not None
+    found = _scores_of(task, split, rows, predictions, split.groups)
+    names = (*task.shown_scores, "num_examples")
+    scores = {group: {name: part[name] for name in names} for group, part in found.items()}
+    mean = macro_average(scores)
+    return {"mean": {name: mean[name] for name in task.shown_scores}, "scores": scores}
+
+
 def _client_scores(
-    task: Task, split: EvaluationSet, rows: numpy.ndarray, predictions: numpy.ndarray
+    task: Task, split: EvaluationSet, rows: numpy.ndarray, predictions: Predictions
 ) -> dict[str, Any]:
     import numpy
 
     assert split.clients is not None
-    position = {int(row): index for index, row in enumerate(rows)}
-    scores: dict[str, float] = {}
-    for client, owned in enumerate(split.clients):
-        here = [position[int(row)] for row in owned if int(row) in position]
-        if here:
-            found = task.score(predictions[here], split.encoded, rows[here])
-            scores[str(client)] = found[task.main_score]
+    wanted = {str(client): owned for client, owned in enumerate(split.clients)}
+    found = _scores_of(task, split, rows, predictions, wanted)
+    scores = {client: part[task.main_score] for client, part in found.items()}
     ordered = sorted(scores.values())
     worst: Sequence[float] = ordered[: math.ceil(len(ordered) / 10)]
     return {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from federa.errors import ConfigError
+from federa.partition.shares import as_clients, refuse_minimum, rows_by_key, whole_counts
 from federa.registry import RECORD, Integer, Real
 
 if TYPE_CHECKING:
@@ -35,26 +35,35 @@ class Dirichlet(BaseModel):
         self, keys: Sequence[Any], num_clients: int, rng: numpy.random.Generator
     ) -> list[numpy.ndarray]:
         """Sorted row numbers of each client."""
-        import numpy
+        return spread_classes(keys, num_clients, self.alpha, self.min_examples, rng)
 
-        if num_clients * self.min_examples > len(keys):
-            raise ConfigError(
-                f"partition.min_examples: {num_clients} clients x {self.min_examples} examples "
-                f"exceed the {len(keys)} training examples"
-            )
-        parts: list[list[int]] = [[] for _ in range(num_clients)]
-        classes, numbers = numpy.unique(numpy.array(list(map(str, keys))), return_inverse=True)
-        for number in range(len(classes)):
-            rows = rng.permutation(numpy.flatnonzero(numbers == number))
-            shares = rng.dirichlet(numpy.full(num_clients, self.alpha))
-            cuts = numpy.round(numpy.cumsum(shares)[:-1] * len(rows)).astype(int)
-            for part, piece in zip(parts, numpy.split(rows, cuts), strict=True):
-                part.extend(piece.tolist())
-        self._top_up(parts, rng)
-        return [numpy.sort(numpy.array(part, dtype=numpy.int64)) for part in parts]
 
-    def _top_up(self, parts: list[list[int]], rng: numpy.random.Generator) -> None:
-        for part in parts:
-            while len(part) < self.min_examples:
-                largest = max(parts, key=len)
-                part.append(largest.pop(int(rng.integers(len(largest)))))
+def spread_classes(
+    keys: Sequence[Any],
+    num_clients: int,
+    alpha: float,
+    min_examples: int,
+    rng: numpy.random.Generator,
+) -> list[numpy.ndarray]:
+    """Each class spread over the clients by shares ~ Dir(alpha), then the small topped up.
+
+    Raises: ConfigError if the examples are too few.
+    """
+    import numpy
+
+    refuse_minimum(num_clients, min_examples, len(keys))
+    parts: list[list[int]] = [[] for _ in range(num_clients)]
+    for rows in rows_by_key(keys).values():
+        mixed = rng.permutation(rows)
+        counts = whole_counts(rng.dirichlet(numpy.full(num_clients, alpha)), len(rows))
+        for part, piece in zip(parts, numpy.split(mixed, numpy.cumsum(counts)[:-1]), strict=True):
+            part.extend(piece.tolist())
+    _top_up(parts, min_examples, rng)
+    return as_clients(parts)
+
+
+def _top_up(parts: list[list[int]], min_examples: int, rng: numpy.random.Generator) -> None:
+    for part in parts:
+        while len(part) < min_examples:
+            largest = max(parts, key=len)
+            part.append(largest.pop(int(rng.integers(len(largest)))))

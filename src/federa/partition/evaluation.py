@@ -5,20 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from federa.partition.shares import as_clients, rows_by_key
+
 if TYPE_CHECKING:
     import numpy
 
 
-def assign_by_name(train_names: Sequence[Any], names: Sequence[Any]) -> list[numpy.ndarray]:
+def assign_by_name(
+    train_names: Sequence[Any],
+    names: Sequence[Any],
+    clients: Sequence[numpy.ndarray] | None = None,
+) -> list[numpy.ndarray]:
     """Evaluation rows of each natural client; rows of a client without training rows go to none.
 
-    train_names, names: the client of each training and each evaluation row.
+    train_names, names: the client of each training and each evaluation row; clients: the training
+    rows of each client, where a client holds several names.
     """
-    import numpy
-
-    given = numpy.array(list(map(str, names)))
-    clients = numpy.unique(numpy.array(list(map(str, train_names))))
-    return [numpy.flatnonzero(given == client) for client in clients]
+    known = rows_by_key(train_names)
+    given = rows_by_key(names)
+    groups: list[list[str]] = [[name] for name in known]
+    if clients is not None:
+        groups = [sorted({str(train_names[row]) for row in part}) for part in clients]
+    return as_clients(
+        [
+            [row for name in group if name in given for row in given[name].tolist()]
+            for group in groups
+        ]
+    )
 
 
 def assign_alike(
@@ -35,13 +48,12 @@ def assign_alike(
     """
     import numpy
 
-    train = numpy.array(list(map(str, train_keys)))
-    wanted = numpy.array(list(map(str, keys)))
+    owned = _count_keys(train_keys, clients)
     parts: list[list[int]] = [[] for _ in clients]
-    for key in numpy.unique(wanted):
-        rows = rng.permutation(numpy.flatnonzero(wanted == key))
-        owned = numpy.array([int((train[part] == key).sum()) for part in clients], dtype=float)
-        shares = owned / owned.sum() if owned.any() else numpy.full(len(clients), 1 / len(clients))
+    for key, found in rows_by_key(keys).items():
+        rows = rng.permutation(found)
+        held = owned.get(key)
+        shares = numpy.full(len(clients), 1 / len(clients)) if held is None else held / held.sum()
         exact = shares * len(rows)
         counts = numpy.floor(exact).astype(int)
         ties = rng.permutation(len(clients))  # equal remainders fall to clients at random
@@ -49,4 +61,18 @@ def assign_alike(
         counts[order[: len(rows) - counts.sum()]] += 1
         for part, piece in zip(parts, numpy.split(rows, numpy.cumsum(counts)[:-1]), strict=True):
             part.extend(piece.tolist())
-    return [numpy.sort(numpy.array(part, dtype=numpy.int64)) for part in parts]
+    return as_clients(parts)
+
+
+def _count_keys(keys: Sequence[Any], clients: Sequence[numpy.ndarray]) -> dict[str, numpy.ndarray]:
+    """How many rows of each key each client holds, for keys that somebody holds."""
+    import numpy
+
+    counts: dict[str, numpy.ndarray] = {}
+    for client, rows in enumerate(clients):
+        for row in rows:
+            key = str(keys[row])
+            if key not in counts:
+                counts[key] = numpy.zeros(len(clients))
+            counts[key][client] += 1
+    return counts

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel
 
-from federa.errors import ConfigError
+from federa.partition.shares import refuse_too_many_clients
 from federa.registry import RECORD
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class Iid(BaseModel):
     model_config = RECORD
     aliases: ClassVar[tuple[str, ...]] = ("uniform",)
     summary: ClassVar[str] = "at random, in equal shares"
-    reads: ClassVar[str] = "label"
+    reads: ClassVar[str] = "size"
 
     name: Literal["iid"] = "iid"
 
@@ -30,11 +30,7 @@ class Iid(BaseModel):
         """Sorted row numbers of each client."""
         import numpy
 
-        if num_clients > len(keys):
-            raise ConfigError(
-                f"federation.num_clients: {num_clients} clients cannot share {len(keys)} "
-                "training examples; at most one client an example"
-            )
+        refuse_too_many_clients(num_clients, len(keys))
         return [
             numpy.sort(part) for part in numpy.array_split(rng.permutation(len(keys)), num_clients)
         ]

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 class Partitioner(Protocol):
     """A split of the training rows over clients; disjoint and complete.
 
-    reads: ``label`` (the task's partition key) or ``client`` (the data's own client column).
+    A split depends on the keys as text (``str``), their order, and the generator, on nothing else.
+
+    reads: what the keys are. ``label``: the task's partition key, one a row; ``column``: a column
+    of the table, which the record's field ``column`` names; ``cluster``: numbers of embedding
+    clusters; ``size``: anything, they are only counted; ``file``: no keys, the split is read.
     """
 
     aliases: ClassVar[tuple[str, ...]]

@@ -1,9 +1,10 @@
-"""What every task is: examples in, per-example losses and scores out."""
+"""What every task is: examples in, per-window losses, scores and answers out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import numpy
@@ -11,34 +12,67 @@ if TYPE_CHECKING:
 
     from federa.types import Table
 
+Predictions: TypeAlias = "Sequence[Sequence[numpy.ndarray]]"
+"""For each example, what the model says of each of its windows, [D] or [L, D]."""
+
 
 class Encoded(Protocol):
-    """Tokenised examples, indexable by row numbers; ids: the tokens of all of them."""
+    """N tokenised examples as W windows, none longer than the model may read.
+
+    A text that fits is one window; a longer one is several, or is cut, as the task says.
+    """
 
     @property
     def ids(self) -> numpy.ndarray:
-        """Token ids, one example after the other."""
+        """Token ids of all windows, one after the other."""
+
+    @property
+    def window_offsets(self) -> numpy.ndarray:
+        """Example r owns the windows from ``window_offsets[r]`` up to ``[r + 1]`` [N + 1]."""
 
     def __len__(self) -> int:
         """Number of examples."""
 
     def lengths(self) -> numpy.ndarray:
-        """Tokens of each example [N]."""
+        """Tokens of each window [W]."""
 
     def digest(self) -> str:
         """SHA-256 of the content."""
 
 
 class Task(Protocol):
-    """A kind of problem: its head, its inputs, its loss and its scores."""
+    """A kind of problem: its head, its inputs, its loss and its scores.
+
+    main_score drives every choice; shown_scores are what people see in tables, main_score first;
+    inputs: the columns that an example needs; raw_inputs: those that will do instead for text that
+    is new (words may come as plain text); peft_type: its name in a peft adapter;
+    pipeline: its name in transformers' pipelines and on model cards; auto_class: the transformers
+    class whose head it trains; one_label: whether an example has one label, which label-aware
+    partitioners need; special_tokens: added to the vocabulary.
+    """
 
     aliases: ClassVar[tuple[str, ...]]
     summary: ClassVar[str]
     main_score: ClassVar[str]
+    inputs: ClassVar[tuple[str, ...]]
+    raw_inputs: ClassVar[tuple[str, ...]]
+    peft_type: ClassVar[str]
+    pipeline: ClassVar[str]
+    auto_class: ClassVar[str]
+    one_label: ClassVar[bool]
+    baseline_name: ClassVar[str]
 
     @property
     def name(self) -> str:
         """The registered name."""
+
+    @property
+    def shown_scores(self) -> tuple[str, ...]:
+        """The scores that tables show, ``main_score`` first."""
+
+    @property
+    def special_tokens(self) -> tuple[str, ...]:
+        """Tokens added to the vocabulary of the pre-trained model."""
 
     def build_model(self, source: str, labels: Sequence[str], seed: int) -> nn.Module:
         """The pre-trained encoder with a head drawn from ``seed``."""
@@ -46,24 +80,42 @@ class Task(Protocol):
     def encode(
         self, table: Table, labels: Sequence[str], tokenizer: Any, max_length: int
     ) -> Encoded:
-        """Tokenise every row of ``table``."""
+        """Tokenise every row of ``table``; ``inputs`` or ``raw_inputs`` are enough to predict.
 
-    def collate(self, encoded: Encoded, rows: Sequence[int]) -> dict[str, Tensor]:
-        """One batch [B, L], padded to its longest example."""
+        Raises: ConfigError if ``max_length`` is too short for the task.
+        """
+
+    def collate(self, encoded: Encoded, windows: Sequence[int]) -> dict[str, Tensor]:
+        """One batch [B, L], padded to its longest window."""
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Loss sums [B] and counts [B] of each example."""
+        """Loss sums [B] and counts [B] of each window."""
 
     def predict(self, model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-        """What ``score`` needs for each example [B, ...]."""
+        """What ``score`` and ``decode`` need of each window [B, D] or [B, L, D], float32."""
 
     def score(
-        self, predictions: numpy.ndarray, encoded: Encoded, rows: numpy.ndarray
-    ) -> dict[str, float]:
+        self, predictions: Predictions, encoded: Encoded, rows: numpy.ndarray
+    ) -> dict[str, Any]:
         """Scores in [0, 1] of ``predictions`` for ``rows``, ``main_score`` among them."""
+
+    def decode(self, predictions: Predictions, encoded: Encoded, rows: numpy.ndarray) -> list[Any]:
+        """The answer to each of ``rows``: a frozen dataclass with fields that JSON can hold."""
+
+    def write(self, folder: Path, table: Table, answers: Sequence[Any]) -> list[Path]:
+        """Write the answers to ``table`` as the task's official scorer reads them."""
 
     def baseline(self, train: Encoded, encoded: Encoded) -> float:
         """The main score on ``encoded`` of the best guess that ignores the input."""
 
-    def partition_key(self, table: Table) -> list[Any]:
-        """One key a row, which label-aware partitioners spread unevenly."""
+    def partition_key(self, table: Table) -> list[Any] | None:
+        """One label a row, which label-aware partitioners spread unevenly, or None."""
+
+    def text_for_clusters(self, table: Table) -> list[str]:
+        """The text of each row that embedding clusters are made from."""
+
+    def passage(self, table: Table) -> list[Any] | None:
+        """What rows must share to be held out together, or None if each stands for itself."""
+
+    def label_profile(self, table: Table) -> tuple[str, list[list[str]]]:
+        """The labels that occur in each row, for pictures of a split, and what they are."""

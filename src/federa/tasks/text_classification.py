@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel
 
+from federa.metrics.classification import classification_scores, relation_macro_f1
+from federa.metrics.prediction_files import write_labels
 from federa.registry import RECORD
+from federa.tasks.interface import Predictions
+from federa.tasks.windows import Windows
 
 if TYPE_CHECKING:
     import numpy
@@ -19,86 +23,103 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """The likeliest label of a text and its probability."""
+
+    text: str
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
 class EncodedTexts:
-    """Token ids of each text, and label numbers [N] (-1 where unknown).
+    """One window a text, and label numbers [N] (-1 where unknown)."""
 
-    offsets [N + 1] mark where each text's ids begin in ``ids``.
-    """
-
-    ids: numpy.ndarray
-    offsets: numpy.ndarray
+    windows: Windows
     labels: numpy.ndarray
-    pad_id: int
+    label_names: tuple[str, ...]
+    texts: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def ids(self) -> numpy.ndarray:
+        """Token ids of all texts."""
+        return self.windows.ids
+
+    @property
+    def window_offsets(self) -> numpy.ndarray:
+        """Text r is window r."""
+        return self.windows.window_offsets
+
     def lengths(self) -> numpy.ndarray:
         """Tokens of each text [N]."""
-        lengths: numpy.ndarray = self.offsets[1:] - self.offsets[:-1]
-        return lengths
+        return self.windows.lengths()
 
     def digest(self) -> str:
-        """SHA-256 of ids, offsets and labels."""
-        digest = hashlib.sha256()
-        for array in (self.ids, self.offsets, self.labels):
-            digest.update(array.tobytes())
-        return digest.hexdigest()
+        """SHA-256 of tokens and labels."""
+        return self.windows.digest(self.labels)
 
 
 class TextClassification(BaseModel):
-    """Cross-entropy over the labels of an ``AutoModelForSequenceClassification``."""
+    """Cross-entropy over the labels of an ``AutoModelForSequenceClassification``.
+
+    special_tokens: words such as ``<e1>`` that become one token each; scores: what is computed
+    besides accuracy and macro-F1.
+    """
 
     model_config = RECORD
     aliases: ClassVar[tuple[str, ...]] = ("sequence_classification",)
     summary: ClassVar[str] = "one label for each text (accuracy, macro-F1)"
     main_score: ClassVar[str] = "accuracy"
+    inputs: ClassVar[tuple[str, ...]] = ("text",)
+    raw_inputs: ClassVar[tuple[str, ...]] = ("text",)
+    peft_type: ClassVar[str] = "SEQ_CLS"
+    pipeline: ClassVar[str] = "text-classification"
+    auto_class: ClassVar[str] = "AutoModelForSequenceClassification"
+    one_label: ClassVar[bool] = True
+    baseline_name: ClassVar[str] = "commonest label"
 
     name: Literal["text_classification"] = "text_classification"
+    special_tokens: tuple[str, ...] = ()
+    scores: tuple[Literal["relation_macro_f1"], ...] = ()
+
+    @property
+    def shown_scores(self) -> tuple[str, ...]:
+        """Accuracy, macro-F1 and what was asked for."""
+        return ("accuracy", "macro_f1", *self.scores)
 
     def build_model(self, source: str, labels: Sequence[str], seed: int) -> nn.Module:
         """The encoder with a sequence-classification head."""
-        from federa.models import load_classifier
+        from federa.models import load_model
 
-        return load_classifier(source, labels, seed)
+        return load_model(source, self.auto_class, labels, seed, self.special_tokens)
 
     def encode(
         self, table: Table, labels: Sequence[str], tokenizer: Any, max_length: int
     ) -> EncodedTexts:
-        """Tokenise ``table["text"]``; rows without a ``label`` column get -1."""
+        """Tokenise ``table["text"]``, cut at the end; rows without ``label`` get -1."""
         import numpy
 
         texts: list[str] = table["text"]
         ids = tokenizer(texts, truncation=True, max_length=max_length, return_attention_mask=False)
-        rows: list[list[int]] = ids["input_ids"]
         number = {label: index for index, label in enumerate(labels)}
         given = table.get("label")
+        numbers = [number[label] for label in given] if given else [-1] * len(texts)
         return EncodedTexts(
-            ids=numpy.array([token for row in rows for token in row], dtype=numpy.int32),
-            offsets=numpy.cumsum([0, *map(len, rows)], dtype=numpy.int64),
-            labels=numpy.array(
-                [number[label] for label in given] if given else [-1] * len(texts),
-                dtype=numpy.int64,
-            ),
-            pad_id=int(tokenizer.pad_token_id),
+            windows=Windows.of(ids["input_ids"], range(len(texts)), len(texts), tokenizer),
+            labels=numpy.array(numbers, dtype=numpy.int64),
+            label_names=tuple(labels),
+            texts=tuple(texts),
         )
 
-    def collate(self, encoded: EncodedTexts, rows: Sequence[int]) -> dict[str, Tensor]:
+    def collate(self, encoded: EncodedTexts, windows: Sequence[int]) -> dict[str, Tensor]:
         """input_ids and attention_mask [B, L], labels [B]."""
         import torch
 
-        pieces = [encoded.ids[encoded.offsets[row] : encoded.offsets[row + 1]] for row in rows]
-        longest = max(len(piece) for piece in pieces)
-        ids = torch.full((len(pieces), longest), encoded.pad_id, dtype=torch.long)
-        mask = torch.zeros(len(pieces), longest, dtype=torch.long)
-        for index, piece in enumerate(pieces):
-            ids[index, : len(piece)] = torch.from_numpy(piece)
-            mask[index, : len(piece)] = 1
-        return {
-            "input_ids": ids,
-            "attention_mask": mask,
-            "labels": torch.from_numpy(encoded.labels[list(rows)]),
-        }
+        labels = torch.from_numpy(encoded.labels[list(windows)])
+        return {**encoded.windows.batch(windows), "labels": labels}
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Cross-entropy of each text [B], and ones [B]."""
@@ -117,26 +138,39 @@ class TextClassification(BaseModel):
         return logits
 
     def score(
-        self, predictions: numpy.ndarray, encoded: EncodedTexts, rows: numpy.ndarray
-    ) -> dict[str, float]:
-        """Accuracy, macro-F1 over the labels present in the truth, and mean loss.
+        self, predictions: Predictions, encoded: EncodedTexts, rows: numpy.ndarray
+    ) -> dict[str, Any]:
+        """Accuracy, macro-F1 over the labels present in the truth, mean loss, ``scores``."""
+        logits, truth = _stacked(predictions), encoded.labels[rows]
+        found = classification_scores(truth, logits)
+        if "relation_macro_f1" in self.scores:
+            names = encoded.label_names
+            found["relation_macro_f1"] = relation_macro_f1(
+                [names[number] for number in truth],
+                [names[number] for number in logits.argmax(axis=1)],
+            )
+        return found
 
-        predictions: logits [N, number of labels] for ``rows`` [N].
-        """
-        import numpy
-        from scipy.special import log_softmax
-        from sklearn.metrics import f1_score
+    def decode(
+        self, predictions: Predictions, encoded: EncodedTexts, rows: numpy.ndarray
+    ) -> list[Prediction]:
+        """The likeliest label of each text."""
+        from scipy.special import softmax
 
-        truth = encoded.labels[rows]
-        guess = predictions.argmax(axis=1)
-        likelihood = log_softmax(predictions.astype(numpy.float64), axis=1)
-        return {
-            "accuracy": float((guess == truth).mean()),
-            "macro_f1": float(
-                f1_score(truth, guess, labels=numpy.unique(truth), average="macro", zero_division=0)
-            ),
-            "loss": float(-likelihood[numpy.arange(len(truth)), truth].mean()),
-        }
+        if not len(rows):
+            return []
+        shares = softmax(_stacked(predictions), axis=1)
+        return [
+            Prediction(
+                encoded.texts[row], encoded.label_names[int(share.argmax())], float(share.max())
+            )
+            for row, share in zip(rows, shares, strict=True)
+        ]
+
+    def write(self, folder: Path, table: Table, answers: Sequence[Prediction]) -> list[Path]:
+        """predictions.txt and key.txt: number TAB label, as SemEval-2010 Task 8's scorer reads."""
+        guesses = [answer.label for answer in answers]
+        return write_labels(folder, table.get("id"), guesses, table.get("label"))
 
     def baseline(self, train: EncodedTexts, encoded: EncodedTexts) -> float:
         """Accuracy of always guessing the commonest training label."""
@@ -145,6 +179,24 @@ class TextClassification(BaseModel):
         commonest = int(numpy.bincount(train.labels).argmax())
         return float((encoded.labels == commonest).mean())
 
-    def partition_key(self, table: Table) -> list[Any]:
+    def partition_key(self, table: Table) -> list[Any] | None:
         """The label."""
         return table["label"]
+
+    def text_for_clusters(self, table: Table) -> list[str]:
+        """The text."""
+        return table["text"]
+
+    def passage(self, table: Table) -> list[Any] | None:
+        """Each text stands for itself."""
+        return None
+
+    def label_profile(self, table: Table) -> tuple[str, list[list[str]]]:
+        """The label of each text."""
+        return "label", [[label] for label in table["label"]]
+
+
+def _stacked(predictions: Predictions) -> numpy.ndarray:
+    import numpy
+
+    return numpy.stack([windows[0] for windows in predictions])
