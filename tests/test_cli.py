@@ -408,3 +408,99 @@ def test_init_and_check_work_from_end_to_end(folder: Path) -> None:
     assert yaml.safe_load((folder / "mine.yaml").read_text(encoding="utf-8"))["name"] == "my-run"
     code, out, err = spawn("check", "mine.yaml", "--set", "federation.num_rounds=3")
     assert (code, out, err) == (0, "mine.yaml: ok; federa on files, model minilm, 3 rounds\n", "")
+
+
+SENTENCES = "partition: {name: natural, column: label}\ndata: servicedesk\ntask: ner\n"
+
+
+def test_partition_shows_draws_and_saves(federa: Federa, folder: Path) -> None:
+    (folder / "ner.yaml").write_text(SENTENCES, encoding="utf-8")
+    code, out, err = federa("partition", "ner.yaml", "--out", "a.svg", "--save", "split.json")
+    assert code == 0
+    assert "14 clients" in out
+    assert "Jensen-Shannon" in out
+    assert "effective clients per entity type" in out
+    assert "ACCESS" not in out
+    assert err == "saved the split to split.json\ndrew the split to a.svg\n"
+    assert (folder / "a.svg").read_text(encoding="utf-8").startswith("<?xml")
+    code, again, _ = federa(
+        *("partition", "ner.yaml", "--set", "partition={name: saved, file: split.json}")
+    )
+    assert (code, again) == (0, out)
+    code, numbers, _ = federa("partition", "ner.yaml", "--json", "--by", "label")
+    assert code == 0
+    found = json.loads(numbers)
+    assert len(found["counts"]) == 14
+    assert all(sum(count > 0 for count in row) == 1 for row in found["counts"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["partition", "good.yaml", "--by", "colour"], ("--by", "colour")),
+        (["partition", "good.yaml", "--out", "a.bmp"], ("a.bmp", "png")),
+        (["demo", "--task", "chess"], ("--task: unknown name 'chess'",)),
+        (["predict", "done", "--context", "own.csv"], ("text_classification reads none",)),
+        (["evaluate", "absent"], ("absent: no such folder",)),
+        (["evaluate", "done", "--state", "worst"], ("done/facts.json: damaged",)),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else "",
+)
+def test_misuse_of_newer_commands(
+    federa: Federa, folder: Path, arguments: list[str], parts: tuple[str, ...]
+) -> None:
+    assert_one_line(federa(*arguments), *parts)
+    assert not (folder / "a.bmp").exists()
+
+
+def test_evaluate_predict_and_export_of_a_tagger(
+    federa: Federa, folder: Path, tiny_model: Callable[[str], str]
+) -> None:
+    from builders import tiny_task_config
+
+    config = tiny_task_config("token_classification", tiny_model("bert"), folder)
+    (folder / "tagger.yaml").write_text(config.to_yaml(), encoding="utf-8")
+    assert federa("run", "tagger.yaml").code == 0
+    assert_one_line(federa("evaluate", "runs/tiny"), "no split 'test'; it has validation")
+    code, out, err = federa(
+        *("evaluate", "runs/tiny", "--split", "validation", "--predictions", "out")
+    )
+    assert code == 0, err
+    assert "best state (round" in out
+    assert "surface F1" in out
+    assert "THING" in out
+    assert "wrote out/predictions.conll" in out
+    (folder / "new.txt").write_text("the new printer is out\n", encoding="utf-8")
+    code, out, _ = federa("predict", "runs/tiny", "new.txt")
+    (answer,) = map(json.loads, out.splitlines())
+    assert code == 0
+    assert answer["words"] == ["the", "new", "printer", "is", "out"]
+    for entity in answer["entities"]:
+        assert answer["text"][entity["start"] : entity["end"]] == entity["text"]
+    (folder / "new.jsonl").write_text('{"words": ["the", "screen"]}\n', encoding="utf-8")
+    code, out, _ = federa("predict", "runs/tiny/export/peft", "new.jsonl")
+    assert json.loads(out)["words"] == ["the", "screen"]
+
+
+def test_questions_are_answered_from_tables_lines_and_stdin(
+    federa: Federa, folder: Path, tiny_model: Callable[[str], str]
+) -> None:
+    from builders import tiny_task_config
+
+    config = tiny_task_config("question_answering", tiny_model("bert"), folder)
+    (folder / "asker.yaml").write_text(config.to_yaml(), encoding="utf-8")
+    assert federa("run", "asker.yaml").code == 0
+    passage = "the printer 3 is in the room 10. my badge is lost."
+    row = json.dumps({"id": "a", "question": "my badge", "context": passage})
+    (folder / "new.jsonl").write_text(row + "\n", encoding="utf-8")
+    (folder / "new.txt").write_text("my badge\nthe printer is in\n", encoding="utf-8")
+    (folder / "passage.txt").write_text(passage, encoding="utf-8")
+    code, out, _ = federa("predict", "runs/tiny", "new.jsonl")
+    (answer,) = map(json.loads, out.splitlines())
+    assert (code, answer["id"], answer["question"]) == (0, "a", "my badge")
+    assert passage[answer["start"] : answer["end"]] == answer["answer"]
+    code, out, _ = federa("predict", "runs/tiny", "new.txt", "--context", "passage.txt")
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert (code, len(answers)) == (0, 2)
+    assert answers[0]["answer"] == answer["answer"]
+    assert_one_line(federa("predict", "runs/tiny", "new.txt"), "with --context FILE")

@@ -315,3 +315,31 @@ def test_the_public_names() -> None:
     for name in federa.__all__:
         assert getattr(federa, name) is not None
     assert federa.RunConfig is RunConfig
+
+
+@pytest.mark.parametrize("architecture", ["bert", "roberta", "deberta-v2", "modernbert"])
+def test_an_adapter_brings_the_special_tokens(
+    tiny_model: Callable[[str], str], tiny_table: Path, tmp_path: Path, architecture: str
+) -> None:
+    base = tiny_model(architecture)
+    task = {"name": "text_classification", "special_tokens": ["please", "<e1>"]}
+    federation = {"num_clients": 3, "num_rounds": 1}
+    config = tiny_config(base, tiny_table, method=FEDERA, federation=federation, task=task)
+    folder = run(config, folder=tmp_path).folder
+    adapter, merged = folder / "export" / "peft", export_run(folder, "merged")
+    texts = ["please the <e1>printer number 5", "screen <e1>"]
+    wanted = load(folder).predict(texts)
+    ids = load(folder).tokenizer(texts[0])["input_ids"]
+    assert load(folder).tokenizer.convert_tokens_to_ids("<e1>") in ids
+    for place in (adapter, merged):
+        found = load(place).predict(texts)
+        assert [answer.label for answer in found] == [answer.label for answer in wanted]
+        scores = [answer.score for answer in wanted]
+        assert [answer.score for answer in found] == pytest.approx(scores, rel=1e-4)
+    piped = pipeline("text-classification", model=str(merged))(texts)
+    assert [answer["score"] for answer in piped] == pytest.approx(scores, rel=1e-4)
+    (code,) = re.findall(r"```python\n(.*?)```", (adapter / "README.md").read_text(), re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(code.replace('"."', repr(str(adapter))), "card", "exec"), names)
+    carded = names["answer"](texts)  # type: ignore[operator]
+    assert [answer["score"] for answer in carded] == pytest.approx(scores, rel=1e-4)

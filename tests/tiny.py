@@ -85,10 +85,14 @@ def _tokenizer(model_type: str) -> Any:
     bpe.decoder = decoders.ByteLevel()
     bpe.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[(name, bpe.token_to_id(name)) for name in ("[CLS]", "[SEP]")],
     )
     names = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "unk_token": "[UNK]"}
-    return PreTrainedTokenizerFast(tokenizer_object=bpe, mask_token="[MASK]", **names)
+    inputs = ["input_ids", "attention_mask"]
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe, mask_token="[MASK]", model_input_names=inputs, **names
+    )
 
 
 def _config(model_type: str, tokenizer: Any, num_layers: int) -> Any:

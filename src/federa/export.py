@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -201,6 +202,8 @@ def _save_peft(
     """Write the adapter through peft itself; the relative error of a compressed one is returned."""
     from peft import LoraConfig, get_peft_model
 
+    from federa.models import read_config
+
     model = plain_model(config, facts)
     changes = module_changes(state, model)
     error = None
@@ -211,7 +214,9 @@ def _save_peft(
         changes, error = _compress(changes, rank)
     width = max(left.shape[1] for left, _ in changes.values())
     scaling = state.layout.pairs[0].scaling
-    model.config.save_pretrained(folder)  # type: ignore[union-attr,operator]
+    base_config: Any = copy(model.config)
+    base_config.vocab_size = read_config(facts.source).vocab_size  # special tokens come after it
+    base_config.save_pretrained(folder)
     added = _added_tokens(config, facts)
     lora = LoraConfig(
         task_type=config.task.peft_type,
@@ -227,7 +232,7 @@ def _save_peft(
     adapted.peft_config["default"].base_model_name_or_path = facts.source
     # peft made a set of it, whose order differs from process to process
     adapted.peft_config["default"].target_modules = sorted(changes)
-    adapted.save_pretrained(folder)
+    adapted.save_pretrained(folder, save_embedding_layers=False)  # added rows are in the adapter
     return error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from federa.tasks import Task
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Halves of characters, which no tokenizer takes."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def as_table(task: Task, items: Sequence[Any]) -> Table:
     Raises: DataError naming the first item that does not fit.
     """
     wanted, raw = task.inputs, task.raw_inputs
-    if len(raw) == 1 and all(isinstance(item, str) for item in items):
+    if len(raw) == 1 and all(_fits(item, text=True) for item in items):
         return {raw[0]: list(items)}
     table: Table = {name: [] for name in wanted}
     for number, item in enumerate(items, start=1):
@@ -86,8 +90,8 @@ def as_table(task: Task, items: Sequence[Any]) -> Table:
 
 def _fits(value: Any, *, text: bool) -> bool:
     if text:
-        return isinstance(value, str)
-    return isinstance(value, list | tuple) and all(isinstance(word, str) for word in value)
+        return isinstance(value, str) and not _SURROGATE.search(value)
+    return isinstance(value, list | tuple) and all(_fits(word, text=True) for word in value)
 
 
 def load(folder: Path | str, *, base: str | None = None) -> Predictor:

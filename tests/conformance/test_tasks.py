@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -219,3 +220,28 @@ def test_batches_are_windows_and_weights_are_questions(
     result = run(config, folder=tmp_path)
     sizes = {record.client: record.num_examples for record in result.records[0].clients}
     assert sizes == {client: len(rows) for client, rows in enumerate(setup.clients)}
+
+
+@pytest.mark.parametrize("format", ["peft", "merged", "native"])
+@pytest.mark.parametrize("task", TASKS)
+def test_the_lines_on_the_model_card_run(
+    tiny_model: Callable[[str], str],
+    tmp_path: Path,
+    task: str,
+    format: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    method = {"name": "houlsby"} if format == "native" else {"name": "federa", "rank": 4}
+    config = tiny_task_config(task, tiny_model("bert"), tmp_path, method=method)
+    folder = export_run(run(config, folder=tmp_path).folder, format)
+    card = (folder / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
+    monkeypatch.chdir(folder)
+    exec(compile(code, "card", "exec"), {})
+    printed = capsys.readouterr().out
+    assert f"pipeline_tag: {config.task.pipeline}" in card
+    if task == "question_answering":
+        assert printed.strip()
+    else:
+        assert "entities" in printed if format == "native" else printed.startswith("[")
