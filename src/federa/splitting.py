@@ -67,6 +67,9 @@ def split_data(config: RunConfig) -> SplitData:
     Raises: DataError, ConfigError; ModelError where the split is made from embeddings.
     """
     corpus = config.data.load(config.task.name)
+    for table in (corpus.train, corpus.validation, corpus.test):
+        if table is not None:
+            config.task.check(table)
     saved = _saved_split(config, corpus) if config.partition.reads == "file" else None
     evaluation, held = hold_out(config, corpus, saved)
     kept = _kept(num_rows(corpus.train), held)

@@ -11,6 +11,7 @@ import numpy
 import pytest
 import torch
 
+from federa.errors import DataError
 from federa.models import load_tokenizer
 from federa.tasks import Answer, QuestionAnswering
 from federa.tasks.questions import EncodedQuestions
@@ -178,3 +179,10 @@ def test_what_partitioners_and_scorers_read(tokenizer_of: TokenizerOf, tmp_path:
         "predictions.json",
         "nbest.json",
     }
+
+
+def test_a_question_without_an_answer_needs_the_setting() -> None:
+    table = {"id": ["a", "b"], "references": [["room"], []]}
+    with pytest.raises(DataError, match=r"^data: question b has no answer; set task\.unanswer"):
+        QuestionAnswering().check(table)
+    QuestionAnswering(unanswerable=True).check(table)

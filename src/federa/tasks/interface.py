@@ -108,6 +108,9 @@ class Task(Protocol):
     def baseline(self, train: Encoded, encoded: Encoded) -> float:
         """The main score on ``encoded`` of the best guess that ignores the input."""
 
+    def check(self, table: Table) -> None:
+        """Raises: DataError if the task, as it is set, cannot be learned from ``table``."""
+
     def partition_key(self, table: Table) -> list[Any] | None:
         """One label a row, which label-aware partitioners spread unevenly, or None."""
 

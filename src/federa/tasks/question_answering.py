@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from federa.errors import ConfigError
+from federa.errors import ConfigError, DataError
 from federa.metrics.answers import answer_scores
 from federa.metrics.prediction_files import write_answers
 from federa.registry import RECORD, Flag, Integer, Real
@@ -221,6 +221,14 @@ class QuestionAnswering(BaseModel):
         """F1 of answering nothing."""
         assert encoded.references is not None, "what is scored has references"
         return answer_scores([""] * len(encoded), encoded.references, self.unanswerable)["f1"]
+
+    def check(self, table: Table) -> None:
+        """Raises: DataError for a question without an answer, unless ``unanswerable``."""
+        for name, references in zip(table["id"], table["references"], strict=True):
+            if not references and not self.unanswerable:
+                raise DataError(
+                    f"data: question {name} has no answer; set task.unanswerable to true"
+                )
 
     def partition_key(self, table: Table) -> list[Any] | None:
         """A question has no label."""
