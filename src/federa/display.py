@@ -171,23 +171,21 @@ def show_result(console: Console, result: RunResult) -> None:
     table = Table(
         title=f"{result.folder.name}: {summary['num_rounds']} rounds", title_justify="left"
     )
-    table.add_column("state")
     splits, names = list(summary["baseline"]), summary["shown_scores"]
-    for split in splits:
-        table.add_column(f"{split} {score_name(names[0])}", justify="right")
-        for name in names[1:]:
-            table.add_column(score_name(name), justify="right")
+    table.add_column("split")
+    table.add_column("state")
+    for name in names:
+        table.add_column(score_name(name), justify="right")
     rows: list[tuple[str, dict[str, Any]]] = [
         (f"{name} (round {summary[name]['round']})", summary[name]["scores"])
         for name in ("best", "latest")
         if name in summary
     ]
-    for name, scores in rows:
-        table.add_row(name, *(f"{scores[split][score]:.4f}" for split in splits for score in names))
-    guesses = []
     for split in splits:
-        guesses += [f"{summary['baseline'][split]:.4f}", *[""] * (len(names) - 1)]
-    table.add_row(summary["baseline_name"], *guesses, style="dim")
+        for name, scores in rows:
+            table.add_row(split, name, *(f"{scores[split][score]:.4f}" for score in names))
+        guess = f"{summary['baseline'][split]:.4f}"
+        table.add_row(split, summary["baseline_name"], guess, style="dim", end_section=True)
     console.print(table)
     final = rows[0][1] if rows else {}
     for split in splits:
