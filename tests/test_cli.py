@@ -504,3 +504,5 @@ def test_questions_are_answered_from_tables_lines_and_stdin(
     assert (code, len(answers)) == (0, 2)
     assert answers[0]["answer"] == answer["answer"]
     assert_one_line(federa("predict", "runs/tiny", "new.txt"), "with --context FILE")
+    asked = ("predict", "runs/tiny", "new.jsonl", "--context", "passage.txt")
+    assert_one_line(federa(*asked), "new.jsonl is a table")

@@ -305,6 +305,8 @@ def test_predict_labels_in_order(done: Path, tmp_path: Path) -> None:
     asked = predictor.record.task, predictor.record.columns
     assert read_inputs(str(table), io.BytesIO(), *asked) == {"text": ["a, b", "c"]}
     assert read_inputs("-", io.BytesIO(b"one\n\ntwo\n"), *asked) == {"text": ["one", "two"]}
+    odd = "\ufeffone\u2028two\r\nthree\x0cfour\n".encode()
+    assert read_inputs("-", io.BytesIO(odd), *asked) == {"text": ["one\u2028two", "three\x0cfour"]}
     with pytest.raises(DataError, match="standard input: no text"):
         read_inputs("-", io.BytesIO(), *asked)
 

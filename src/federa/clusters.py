@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from federa.devices import default_device
 from federa.errors import ConfigError
 from federa.files import cache_folder, write_atomically
 
@@ -50,6 +51,28 @@ def cluster_numbers(
     return [order[int(cluster)] for cluster in found]
 
 
+def nearest_clusters(
+    source: str,
+    train_texts: Sequence[str],
+    numbers: Sequence[int],
+    texts: Sequence[str],
+    max_length: int,
+) -> list[int]:
+    """Of each of ``texts``, the cluster whose mean embedding in training is nearest.
+
+    numbers: the cluster of each training text, from ``cluster_numbers``.
+    Raises: ModelError.
+    """
+    import numpy
+
+    points, owned = embeddings(source, train_texts, max_length), numpy.asarray(numbers)
+    centres = numpy.stack([points[owned == one].mean(axis=0) for one in range(owned.max() + 1)])
+    others = embeddings(source, texts, max_length)
+    # |x - c|^2 = |x|^2 - 2 x c + |c|^2, of which the first term plays no part
+    found = ((centres**2).sum(axis=1) - 2 * others @ centres.T).argmin(axis=1)
+    return [int(cluster) for cluster in found]
+
+
 def embeddings(source: str, texts: Sequence[str], max_length: int) -> numpy.ndarray:
     """Mean of the last hidden states of each text, of length one, rounded to 1/GRID [N, D].
 
@@ -81,6 +104,8 @@ def _embed(model: Any, encoded: list[list[int]], pad_id: int) -> numpy.ndarray:
     import numpy
     import torch
 
+    device = default_device()
+    model.to(device)
     order = sorted(range(len(encoded)), key=lambda row: -len(encoded[row]))
     found: numpy.ndarray | None = None
     done = told = 0
@@ -94,8 +119,9 @@ def _embed(model: Any, encoded: list[list[int]], pad_id: int) -> numpy.ndarray:
             for index, row in enumerate(rows):
                 ids[index, : len(encoded[row])] = torch.tensor(encoded[row], dtype=torch.long)
                 mask[index, : len(encoded[row])] = 1
-            hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
-            summed = (hidden * mask[:, :, None]).sum(dim=1)
+            mask = mask.to(device)
+            hidden = model(input_ids=ids.to(device), attention_mask=mask).last_hidden_state
+            summed = (hidden * mask[:, :, None]).sum(dim=1).cpu()
             points = torch.nn.functional.normalize(summed, dim=1).double().numpy()
             if found is None:
                 found = numpy.zeros((len(encoded), points.shape[1]))

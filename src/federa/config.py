@@ -196,7 +196,7 @@ class RunConfig(BaseModel):
         if self.partition.reads == "label" and not self.task.one_label:
             raise ConfigError(
                 f"partition: {self.partition.name} spreads labels, and {self.task.name} has no "
-                "label for a whole example; use embedding, quantity, iid or natural"
+                "label for a whole example; use embedding, quantity, iid, natural or saved"
             )
         object.__setattr__(self, "task", self._informed_task())
         object.__setattr__(self, "federation", federation)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from federa.checkpoint import LATEST, SPLIT, RunFolder
+from federa.devices import default_device
 from federa.engines.evaluation import group_scores, predict_rows
 from federa.errors import ConfigError
 from federa.export import trained_model
@@ -66,23 +67,25 @@ def evaluate_run(
     config, facts = home.config(), home.facts()
     if state not in STATES:
         raise ConfigError(f"--state: {state!r}; allowed: {', '.join(STATES)}")
+    target = None if predictions is None else Path(predictions)
+    if target is not None:
+        with explained(target):
+            target.mkdir(parents=True, exist_ok=True)
     server = home.load_best() if state == "best" else home.load_state(LATEST)
     table, group = _table(home, split)
     tokenizer = load_tokenizer(facts.source, config.task.special_tokens)
-    model = trained_model(config, facts, server)
+    device = default_device()
+    model = trained_model(config, facts, server).to(device)
     encoded = config.task.encode(table, facts.labels, tokenizer, config.train.max_length)
     rows = numpy.arange(len(encoded))
-    found = predict_rows(config.task, model, encoded, rows, "cpu", watch)
+    found = predict_rows(config.task, model, encoded, rows, device, watch)
     scores = config.task.score(found, encoded, rows)
     groups = group_rows(group, table)
     if groups is not None:
         part = EvaluationSet(encoded, groups=groups)
         scores["groups"] = group_scores(config.task, part, rows, found)
     files: list[Path] = []
-    if predictions is not None:
-        target = Path(predictions)
-        with explained(target):
-            target.mkdir(parents=True, exist_ok=True)
+    if target is not None:
         answers = config.task.decode(found, encoded, rows)
         files = config.task.write(target, table, answers)
     return Evaluation(

@@ -30,7 +30,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 class Predictor:
     """A trained model with what answering needs; ``federa.load`` makes one.
 
-    model: in float32, in evaluation mode; record: where it comes from, its task and labels.
+    model: in float32, in evaluation mode, on the CPU until it is moved; record: where it comes
+    from, its task and labels.
     """
 
     model: nn.Module
@@ -55,7 +56,8 @@ class Predictor:
         task, record = self.record.task, self.record
         encoded = task.encode(table, record.labels, self.tokenizer, record.max_length)
         rows = numpy.arange(num_rows(table))
-        predictions = predict_rows(task, self.model, encoded, rows, "cpu")
+        device = str(next(self.model.parameters()).device)
+        predictions = predict_rows(task, self.model, encoded, rows, device)
         return task.decode(predictions, encoded, rows)
 
 

@@ -34,12 +34,18 @@ def read_inputs(
     """
     if context is not None and "context" not in task.inputs:
         raise ConfigError(f"--context: {task.name} reads none")
+    path = user_path(place)
+    tabular = place != "-" and path.suffix.lower() in SUFFIXES
+    if context is not None and tabular:
+        raise ConfigError(
+            f"--context: {place} is a table, which has the passage in its column "
+            f"{columns['context']!r}; with --context, give a question a line"
+        )
     if context is not None:
         questions = read_lines(place, standard_input)
         passage = read_text(user_path(context))
         return {"question": questions, "context": [passage] * len(questions)}
-    path = user_path(place)
-    if place != "-" and path.suffix.lower() in SUFFIXES:
+    if tabular:
         if len(files := expand(place)) != 1:
             raise DataError(f"{place}: holds {len(files)} files; name one")
         return _columns(place, read_table(files[0]), task, columns)
@@ -89,12 +95,13 @@ def read_lines(place: str, standard_input: IO[bytes]) -> list[str]:
     """
     if place == "-":
         try:
-            content = standard_input.read().decode("utf-8")
+            content = standard_input.read().decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise DataError(f"standard input: not UTF-8 at byte {error.start}") from error
     else:
         content = read_text(Path(user_path(place)))
-    lines = [line for line in content.splitlines() if line.strip()]
+    # splitlines would also cut at U+2028, U+0085 and form feeds, which texts and JSON may hold
+    lines = [line.removesuffix("\r") for line in content.split("\n") if line.strip()]
     if not lines:
         raise DataError(f"{'standard input' if place == '-' else place}: no text to answer")
     return lines

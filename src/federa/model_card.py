@@ -64,7 +64,7 @@ def load_lines(config: RunConfig, source: str, format: str) -> str:
     if format == "native":
         return LOAD_NATIVE.format(example=example)
     piped = task.pipeline != "question-answering"  # transformers 5 has no such pipeline
-    options = ', aggregation_strategy="simple"' if task.pipeline == "token-classification" else ""
+    options = ', aggregation_strategy="first"' if task.pipeline == "token-classification" else ""
     answer = f"print(answer({example}))\n"
     if format == "merged":
         return LOAD_MERGED.format(

@@ -148,6 +148,9 @@ def _add_tokens(model: Any, source: str, special_tokens: Sequence[str]) -> None:
     known = plain.get_vocab()
     absent = [token for token in special_tokens if token not in known]
     pieces = {token: plain(token, add_special_tokens=False)["input_ids"] for token in absent}
+    for token in absent:
+        if not pieces[token]:  # their mean would be NaN
+            raise ModelError(f"task.special_tokens: {token!r} has no letters for this tokenizer")
     extended = load_tokenizer(source, special_tokens)
     with quiet_transformers():
         if len(extended) > model.get_input_embeddings().num_embeddings:

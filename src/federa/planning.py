@@ -6,6 +6,7 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING
 
+from federa.devices import default_device
 from federa.errors import ConfigError
 from federa.types import Plan
 
@@ -18,13 +19,11 @@ def make_plan(config: RunConfig) -> Plan:
 
     Raises: ConfigError if a device is asked for that is not there.
     """
-    import torch
-
     from federa.precision import has_native_bf16
 
     device = config.engine.device
     if device == "auto":
-        device = "cuda:0" if torch.cuda.is_available() else "cpu"
+        device = default_device()
     _require_device(device)
     precision, why = config.train.precision, "as asked"
     if precision == "auto":

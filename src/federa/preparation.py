@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy
     from torch import nn
 
+    from federa.partition.saved import SavedSplit
     from federa.tasks import Encoded
     from federa.types import ServerState
 
@@ -131,12 +132,16 @@ def _check_tokens(
         )
 
 
-def prepare_again(config: RunConfig, facts: RunFacts, state: ServerState) -> LocalSetup:
+def prepare_again(
+    config: RunConfig, facts: RunFacts, state: ServerState, saved: SavedSplit | None = None
+) -> LocalSetup:
     """The set-up of a run that is resumed, on the plan that it began with.
+
+    saved: the split that it began with, where the configuration alone does not make it again.
 
     Raises: DataError if the data or the split is not what the run began with.
     """
-    data = split_data(config)
+    data = split_data(config, saved)
     use_plan(facts.plan)
     examples, sets = encode_all(config, data, facts.source)
     if data_hash(examples, data.clients, sets) != facts.data_sha256:

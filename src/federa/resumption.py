@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from federa.checkpoint import ENVIRONMENT, RunFacts, RunFolder
+from federa.checkpoint import ENVIRONMENT, SPLIT, RunFacts, RunFolder
 from federa.environment import versions
 from federa.errors import ConfigError, RunError
+from federa.partition.saved import read_split
 from federa.preparation import prepare_again
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ def reopen(
     if asked is not None:
         require_only_more_rounds(config, asked)
         config = asked
-    setup = prepare_again(config, facts, state)
+    outside = config.partition.reads in ("file", "cluster")  # which may be gone or have changed
+    saved = read_split(home.path / SPLIT) if outside else None
+    setup = prepare_again(config, facts, state, saved)
     home.replace_config(config)
     return config, setup, state, facts, _changed_versions(home)
 

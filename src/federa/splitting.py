@@ -61,21 +61,25 @@ class SplitData:
         )
 
 
-def split_data(config: RunConfig) -> SplitData:
+def split_data(config: RunConfig, saved: SavedSplit | None = None) -> SplitData:
     """Load the data, hold out validation where there is none, and split the rest over clients.
 
+    saved: the split to take, of a run that goes on.
     Raises: DataError, ConfigError; ModelError where the split is made from embeddings.
     """
     corpus = config.data.load(config.task.name)
     for table in (corpus.train, corpus.validation, corpus.test):
         if table is not None:
             config.task.check(table)
-    saved = _saved_split(config, corpus) if config.partition.reads == "file" else None
+    if saved is None and config.partition.reads == "file":
+        saved = read_split(config.partition.file)  # type: ignore[attr-defined]
+    if saved is not None:
+        _require_fit(saved, corpus)
     evaluation, held = hold_out(config, corpus, saved)
     kept = _kept(num_rows(corpus.train), held)
     train = take_rows(corpus.train, kept) if held else corpus.train
+    keys = None
     if saved is not None:
-        keys = None
         clients = _numbered_anew(saved, kept)
         _check_number(config, len(clients))
     else:
@@ -133,8 +137,9 @@ def _carve(config: RunConfig, table: Table) -> list[int]:
         remaining = {owners[row] for row in set(range(len(owners))) - set(held)}
         for row in sorted(held):
             if owners[row] not in remaining:
-                remaining.add(owners[row])
-                held.remove(row)
+                for kept in [row] if passages is None else _of_passage(held, passages, row):
+                    remaining.add(owners[kept])
+                    held.remove(kept)
     if not held:
         raise DataError(
             f"data: {num_rows(table)} training examples are too few to hold out "
@@ -142,6 +147,11 @@ def _carve(config: RunConfig, table: Table) -> list[int]:
             "and each client keeps one); give a validation split"
         )
     return sorted(held)
+
+
+def _of_passage(rows: list[int], passages: list[Any], row: int) -> list[int]:
+    """Those of ``rows`` that share the passage of ``row``."""
+    return [other for other in rows if passages[other] == passages[row]]
 
 
 def _labels(config: RunConfig, table: Table) -> list[Any]:
@@ -167,7 +177,8 @@ def _carve_labels(config: RunConfig, labels: list[Any]) -> list[int]:
 
 
 def _carve_passages(config: RunConfig, passages: list[Any]) -> list[int]:
-    """Whole passages, in a random order, until the share is reached; the last one may pass it."""
+    """Whole passages, in a random order, as long as each brings the share nearer to what is wanted;
+    at least the smallest."""
     rows: dict[Any, list[int]] = {}
     for row, passage in enumerate(passages):
         rows.setdefault(passage, []).append(row)
@@ -175,20 +186,22 @@ def _carve_passages(config: RunConfig, passages: list[Any]) -> list[int]:
     groups = list(rows.values())
     wanted = round(config.evaluation.validation_fraction * len(passages))
     held: list[int] = []
-    for number in order[: len(groups) - 1]:  # one passage stays in training
-        if len(held) >= wanted:
-            break
-        held.extend(groups[number])
-    return held
+    for number in order:
+        size = len(groups[number])
+        if abs(len(held) + size - wanted) < abs(len(held) - wanted):
+            held.extend(groups[number])
+    if not held and len(groups) > 1:
+        smallest: list[int] = min(groups, key=len)
+        held.extend(smallest)
+    return held if len(held) < len(passages) else []
 
 
-def _saved_split(config: RunConfig, corpus: Corpus) -> SavedSplit:
-    saved = read_split(config.partition.file)  # type: ignore[attr-defined]
+def _require_fit(saved: SavedSplit, corpus: Corpus) -> None:
+    """Raises: DataError unless the split was made for this data."""
     saved.require(corpus.train)
     if (saved.validation is None) != (corpus.validation is not None):
         has = "has" if corpus.validation is not None else "lacks"
         raise DataError(f"{saved.path}: does not fit data that {has} a validation split of its own")
-    return saved
 
 
 def _numbered_anew(saved: SavedSplit, kept: list[int]) -> list[numpy.ndarray]:
@@ -216,7 +229,12 @@ def _keys(config: RunConfig, train: Table) -> list[Any]:
         if column not in train:
             raise ConfigError(
                 f"partition.column: {config.data.name} has no column {column!r}; "
-                + nearest(column, _plain_columns(train))
+                + nearest(column, plain_columns(train))
+            )
+        if column not in plain_columns(train):
+            raise ConfigError(
+                f"partition.column: {column!r} holds lists, which name no client; "
+                + nearest("", plain_columns(train))
             )
         return train[column]
     if partition.reads == "cluster":
@@ -233,7 +251,7 @@ def _keys(config: RunConfig, train: Table) -> list[Any]:
     return _labels(config, train)
 
 
-def _plain_columns(table: Table) -> list[str]:
+def plain_columns(table: Table) -> list[str]:
     """Columns whose values could name a client."""
     return [name for name, values in table.items() if isinstance(values[0], str | int)]
 
@@ -275,15 +293,32 @@ def _stand_ins(
     clients: list[numpy.ndarray],
     evaluation: dict[str, Table],
 ) -> dict[str, list[numpy.ndarray]]:
-    """Rows of each evaluation table for each client: its own by name, else of like labels."""
-    keys = _labels(config, train)
+    """Rows of each evaluation table for each client: its own by name, else of like labels, or of
+    like clusters where these were spread."""
+    partition = config.partition
+    clusters = partition.reads == "cluster"
+    keys = _keys(config, train) if clusters else _labels(config, train)
     dealt = {}
     for split, table in evaluation.items():
-        partition = config.partition
         column = partition.column if partition.reads == "column" else None  # type: ignore[attr-defined]
         if column is not None and column in table:
             dealt[split] = assign_by_name(train[column], table[column], clients)
             continue
         rng = numpy_generator(config.seed, f"evaluation clients/{split}")
-        dealt[split] = assign_alike(keys, clients, _labels(config, table), rng)
+        alike = _clusters_of(config, train, keys, table) if clusters else _labels(config, table)
+        dealt[split] = assign_alike(keys, clients, alike, rng)
     return dealt
+
+
+def _clusters_of(config: RunConfig, train: Table, keys: list[Any], table: Table) -> list[int]:
+    """The training cluster that each row of an evaluation table is nearest to."""
+    from federa.clusters import nearest_clusters
+    from federa.models import locate
+
+    return nearest_clusters(
+        locate(config.model),
+        config.task.text_for_clusters(train),
+        keys,
+        config.task.text_for_clusters(table),
+        config.partition.max_length,  # type: ignore[attr-defined]
+    )

@@ -59,6 +59,8 @@ def starter_yaml(data: str, name: str = "my-run") -> str:
         lines.append(f"partition: {PARTITIONS[task]}")
         federation = "  num_clients: 10\n  clients_per_round: 5\n  num_rounds: 20"
     data_part = "\n".join(lines)
+    none = task == "question_answering" and lacks_answers(files[0], columns.get("answers"))
+    shown_task = f"{{name: {task}, unanswerable: true}}" if none else task
     max_length = 192 if task == "question_answering" else 128
     return f"""\
 # yaml-language-server: $schema=federa.schema.json
@@ -67,7 +69,7 @@ def starter_yaml(data: str, name: str = "my-run") -> str:
 name: {name}
 seed: 1
 model: minilm                      # alias (federa models), hub id or folder
-task: {task}
+task: {shown_task}
 {data_part}
 method: {{name: federa, rank: 8}}    # or lora, full (federa methods)
 rule: fedavg
@@ -111,6 +113,13 @@ def guess_task(path: Path) -> tuple[str, dict[str, str], str | None]:
         return "question_answering", {key: str(value) for key, value in found.items()}, client
     text, label = guess_columns(str(path), table)
     return "text_classification", {"text": text, "label": label}, client
+
+
+def lacks_answers(path: Path, column: str | None) -> bool:
+    """Whether some question in a file has no answer; column: None for SQuAD's layout."""
+    name = column or "answers"
+    table = read_squad_layout(path, "question", "context", name) or read_table(path)
+    return not all(table[name])
 
 
 def _lists(table: Table) -> list[str]:

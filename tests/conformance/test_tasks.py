@@ -245,3 +245,21 @@ def test_the_lines_on_the_model_card_run(
         assert printed.strip()
     else:
         assert "entities" in printed if format == "native" else printed.startswith("[")
+
+
+def test_a_run_on_a_saved_split_goes_on_without_the_file(
+    tiny_model: Callable[[str], str], tmp_path: Path
+) -> None:
+    task, model = "token_classification", tiny_model("bert")
+    short = {"num_clients": 3, "num_rounds": 1}
+    first = run(tiny_task_config(task, model, tmp_path, federation=short), folder=tmp_path / "a")
+    kept = tmp_path / "kept.json"
+    kept.write_bytes((first.folder / "split.json").read_bytes())
+    changes = {"partition": {"name": "saved", "file": str(kept)}}
+    config = tiny_task_config(task, model, tmp_path, federation={"num_rounds": 1}, **changes)
+    begun = run(config, folder=tmp_path / "b")
+    assert begun.records[0].scores == first.records[0].scores
+    kept.unlink()
+    more = tiny_task_config(task, model, tmp_path, federation={"num_rounds": 2}, **changes)
+    assert len(run(more, resume=begun.folder).records) == 2
+    assert evaluate_run(begun.folder, "validation").num_examples == 9

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from federa.cli.options import DEFAULT_FILE, Changes, log_lines, print_note
+from federa.errors import RunError
 
 
 def partition(
@@ -37,6 +38,9 @@ def partition(
     config = RunConfig.load(file, changes or [])
     if out is not None:
         require_drawable(out)
+    for place in (out, save):
+        if place is not None and not place.absolute().parent.is_dir():
+            raise RunError(f"{place}: its folder does not exist")
     with log_lines(print_note):
         data = split_data(config)
     report = report_split(config, data, by)

@@ -170,8 +170,10 @@ class SplitReport:
 
 
 def plural(noun: str) -> str:
-    """labels, entity types, classes."""
-    return noun + ("es" if noun.endswith(("s", "x")) else "s")
+    """labels, entity types, classes; answers, a column's own plural, stays."""
+    if noun.endswith("s") and not noun.endswith("ss"):
+        return noun
+    return noun + ("es" if noun.endswith(("ss", "x")) else "s")
 
 
 def _in_order(names: set[str]) -> tuple[str, ...]:

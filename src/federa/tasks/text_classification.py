@@ -180,7 +180,9 @@ class TextClassification(BaseModel):
         return float((encoded.labels == commonest).mean())
 
     def check(self, table: Table) -> None:
-        """Nothing: the data sets see to the labels."""
+        """Raises: DataError for labels that one of ``scores`` does not know."""
+        if "relation_macro_f1" in self.scores:
+            relation_macro_f1(table["label"], table["label"])
 
     def partition_key(self, table: Table) -> list[Any] | None:
         """The label."""
