@@ -191,7 +191,7 @@ def _carve_passages(config: RunConfig, passages: list[Any]) -> list[int]:
         if abs(len(held) + size - wanted) < abs(len(held) - wanted):
             held.extend(groups[number])
     if not held and len(groups) > 1:
-        smallest: list[int] = min(groups, key=len)
+        smallest: list[int] = min((groups[number] for number in order), key=len)
         held.extend(smallest)
     return held if len(held) < len(passages) else []
 
