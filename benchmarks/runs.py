@@ -23,8 +23,9 @@ def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any], list[RoundRecord
 def bytes_of(records: list[RoundRecord]) -> tuple[int, int, int]:
     """Serialised bytes up per client and round; down likewise; down at a later first contact."""
     later = [client for record in records for client in record.clients if record.round > 1]
+    later = later or [client for record in records for client in record.clients]
     up = max(client.up.serialised_bytes for client in later if client.up)
-    usual = max(c.down.serialised_bytes for c in later if not c.first_contact)
+    usual = min(c.down.serialised_bytes for c in later)
     first = max((c.down.serialised_bytes for c in later if c.first_contact), default=usual)
     return up, usual, first
 
@@ -41,14 +42,15 @@ def main() -> None:
     print("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
     for name, (facts, summary, records) in runs.items():
         up, usual, first = bytes_of(records)
-        best, latest = summary["best"]["scores"], summary["latest"]["scores"]
+        best, latest = summary["best"]["scores"], summary.get("latest", {}).get("scores")
         split = "test" if "test" in best else "validation"
         print(
             f"| {name} | {facts['num_trained_parameters']:,} "
             f"| {facts['num_trained_parameters'] - facts['num_head_parameters']:,} "
             f"| {records[-1].learning_rate:g} | {up:,} | {usual:,} | {first:,} "
             f"| {summary['best']['round']} | {shown(summary, best['validation'])} "
-            f"| {shown(summary, best[split])} | {shown(summary, latest[split])} "
+            f"| {shown(summary, best[split])} "
+            f"| {shown(summary, latest[split]) if latest else 'not scored'} "
             f"| {summary['baseline'][split]:.4f} ({summary['baseline_name']}) |"
         )
     print_searches({name: summary["search"] for name, (_, summary, _) in runs.items()})
@@ -62,7 +64,7 @@ def main() -> None:
         }
         if not any(rows.values()):
             continue
-        print(f"\n{split}, main score by round (standard error where a subset was scored)\n")
+        print(f"\n{split}: main score by round (standard error where a subset was scored)\n")
         print("| run | " + " | ".join(map(str, rounds)) + " |")
         print("|---|" + "--:|" * len(rounds))
         for name, scored in rows.items():

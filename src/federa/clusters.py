@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("federa")
 BATCH_TOKENS = 2048
+MOST_TOKENS = 1 << 20
+"""Of a text, where the model has no limit of its own; tokenizers take no number of any size."""
 GRID = 1024
 """Embeddings are rounded to 1/GRID before k-means, so that the last bits, in which machines
 differ, rarely matter. A text on the border of two clusters may still fall to either: a split that
@@ -33,7 +35,8 @@ def cluster_numbers(
 ) -> list[int]:
     """The cluster of each text, numbered by first appearance; k-means from ``seed``, on one thread.
 
-    source: folder or hub id of the encoder; max_length: tokens read of each text.
+    source: folder or hub id of the encoder; max_length: tokens read of each text, of those that
+    the encoder has positions for.
     Raises: ConfigError if there are fewer texts than clusters; ModelError.
     """
     from sklearn.cluster import KMeans
@@ -81,11 +84,12 @@ def embeddings(source: str, texts: Sequence[str], max_length: int) -> numpy.ndar
     """
     import numpy
 
-    from federa.models import hash_encoder, load_encoder, load_tokenizer
+    from federa.models import hash_encoder, load_encoder, load_tokenizer, max_positions
 
     model, tokenizer = load_encoder(source), load_tokenizer(source)
+    most = max_positions(model) or MOST_TOKENS
     encoded = tokenizer(
-        list(texts), truncation=True, max_length=max_length, return_attention_mask=False
+        list(texts), truncation=True, max_length=min(max_length, most), return_attention_mask=False
     )["input_ids"]
     digest = hashlib.sha256(hash_encoder(model).encode())
     for row in encoded:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from federa.checkpoint import LATEST, SPLIT, RunFolder
 from federa.devices import default_device
 from federa.engines.evaluation import group_scores, predict_rows
-from federa.errors import ConfigError
+from federa.errors import ConfigError, DataError
 from federa.export import trained_model
 from federa.files import explained
 from federa.local import EvaluationSet
 from federa.partition.saved import read_split
 from federa.preparation import group_rows
+from federa.registry import shown
 from federa.splitting import hold_out
 
 if TYPE_CHECKING:
@@ -108,6 +109,11 @@ def _table(home: RunFolder, split: str) -> tuple[Table, str | None]:
     corpus = config.data.load(config.task.name)
     saved = read_split(home.path / SPLIT)
     saved.require(corpus.train)
+    new = [label for label in corpus.labels if label not in home.facts().labels]
+    if new:
+        raise DataError(
+            f"data: {config.data.name} has changed since the run, whose labels lack {shown(new[0])}"
+        )
     evaluation, _ = hold_out(config, corpus, saved)
     if split not in evaluation:
         raise ConfigError(

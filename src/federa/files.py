@@ -36,6 +36,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 
     Raises: RunError if the disk is full or the folder cannot be written.
     """
+    if not path.name:  # as in "." and "/"
+        raise RunError(f"{path}: cannot write (Is a directory)")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with explained(path):
         try:

@@ -56,7 +56,7 @@ def read_inputs(
                 f"{' and '.join(columns.values())}, or questions with --context FILE"
             )
         try:
-            rows = read_json_lines("\n".join(read_lines(place, standard_input)))
+            rows = read_json_lines("\n".join(_all_lines(place, standard_input)))
         except ValueError as error:
             raise DataError(f"standard input: {error}") from error
         return _columns("standard input", rows, task, columns)
@@ -93,6 +93,11 @@ def read_lines(place: str, standard_input: IO[bytes]) -> list[str]:
 
     Raises: DataError if there is none.
     """
+    return [line for line in _all_lines(place, standard_input) if line.strip()]
+
+
+def _all_lines(place: str, standard_input: IO[bytes]) -> list[str]:
+    """The lines, at least one of which has text."""
     if place == "-":
         try:
             content = standard_input.read().decode("utf-8-sig")
@@ -100,8 +105,7 @@ def read_lines(place: str, standard_input: IO[bytes]) -> list[str]:
             raise DataError(f"standard input: not UTF-8 at byte {error.start}") from error
     else:
         content = read_text(Path(user_path(place)))
-    # splitlines would also cut at U+2028, U+0085 and form feeds, which texts and JSON may hold
-    lines = [line.removesuffix("\r") for line in content.split("\n") if line.strip()]
-    if not lines:
+    if not content.strip():
         raise DataError(f"{'standard input' if place == '-' else place}: no text to answer")
-    return lines
+    # splitlines would also cut at U+2028, U+0085 and form feeds, which texts and JSON may hold
+    return [line.removesuffix("\r") for line in content.split("\n")]

@@ -13,6 +13,7 @@ from federa.config import RunConfig
 from federa.errors import ConfigError, DataError
 from federa.partition.evaluation import assign_alike, assign_by_name
 from federa.partition.saved import SavedSplit, read_split, write_split
+from federa.partition.shares import refuse_minimum
 from federa.registry import nearest
 from federa.seeding import derive, numpy_generator
 from federa.types import Corpus, Table, num_rows, take_rows
@@ -241,6 +242,11 @@ def _keys(config: RunConfig, train: Table) -> list[Any]:
         from federa.clusters import cluster_numbers
         from federa.models import locate
 
+        refuse_minimum(  # before the texts are embedded, which may take minutes
+            config.federation.num_clients or 1,
+            partition.min_examples,  # type: ignore[attr-defined]
+            num_rows(train),
+        )
         return cluster_numbers(
             locate(config.model),
             config.task.text_for_clusters(train),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from federa.datasets.conll import read_sentences
 from federa.datasets.files import (
     EVALUATION_STEMS,
     SUFFIXES,
@@ -98,6 +99,7 @@ def guess_task(path: Path) -> tuple[str, dict[str, str], str | None]:
     Raises: DataError if it cannot be read or no columns look like those of a task.
     """
     if path.suffix.lower() in COLUMN_SUFFIXES:
+        next(read_sentences(path))
         return "token_classification", {}, None
     names = "question", "context", "answers"
     if read_squad_layout(path, *names) is not None:

@@ -52,7 +52,14 @@ class _UniqueKeys(yaml.SafeLoader):
             problem = f"{text} would be read in base {base}; quote it, or write a plain number"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
+    def construct_yaml_set(self, node: Any) -> Any:
+        """No set: its order differs from one process to the next."""
+        raise yaml.constructor.ConstructorError(
+            None, None, "a !!set has no order; write a list", node.start_mark
+        )
 
+
+_UniqueKeys.add_constructor("tag:yaml.org,2002:set", _UniqueKeys.construct_yaml_set)
 for _kind_of_number in ("int", "float"):
     _UniqueKeys.add_constructor(
         f"tag:yaml.org,2002:{_kind_of_number}",

@@ -70,7 +70,7 @@ SYNTAX: list[Case] = [
     ("top_number", "5\n", "bad.yaml: a", "int", "a mapping of keys"),
     ("top_true", "yes\n", "bad.yaml: a bool", "a mapping of keys"),
     ("top_date", "2020-01-01\n", "bad.yaml: a date", "a mapping of keys"),
-    ("top_set", "!!set {data, seed}\n", "bad.yaml: a set", "a mapping of keys"),
+    ("top_set", "!!set {data, seed}\n", "bad.yaml:1: not valid YAML", "!!set"),
     ("top_empty_mapping", "{}\n", "data: missing", "servicedesk", "files"),
     ("top_empty_list", "[]\n", "bad.yaml: a list", "a mapping of keys"),
     ("no_space_after_colon", "data:servicedesk\n", "bad.yaml: a str", "a mapping of keys"),

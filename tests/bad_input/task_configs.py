@@ -46,8 +46,8 @@ TASK_KEYS: list[Case] = [
     (
         "task_scores_of_semeval",
         _TEXT + "scores: [relation_macro_f1]}",
-        "task.scores: relation_macro_f1",
-        "label",
+        "relation_macro_f1: no label",
+        "in SemEval-2010 Task 8",
     ),
     # token classification
     ("task_stride_minus", _NER + "stride: -1}", "task.stride: must be greater", "not -1"),
@@ -420,7 +420,7 @@ SPLIT_KEYS: list[Case] = [
     ("split_file_folder", _split("saved", "file: done"), "done: not a plain file"),
     ("split_file_csv", _split("saved", "file: own.csv"), "own.csv:1: not JSON"),
     ("split_file_home", _split("saved", "file: ~nobody-here/x"), "~nobody-here/x: cannot read"),
-    ("split_file_nul", _split("saved", 'file: "a\\0b"'), "cannot read", "null"),
+    ("split_file_nul", _split("saved", 'file: "a\\0b"'), "embedded null byte"),
     ("split_file_long", _split("saved", f"file: {'x' * 300}"), "cannot read (File name too long)"),
     # labels that the task does not have
     (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from bad_input.command import LONGEST, federa, listing
 from bad_input.tables import GOOD, columns, csv, jsonl
+from bad_input.task_files import ASKED, SENTENCES, conll, lines, squad
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -62,12 +64,91 @@ BASES: list[dict[str, Any]] = [
         "federation": {"clients_per_round": 2, "num_rounds": 3},
         "evaluation": {"per_client": True},
     },
+    {
+        "task": {"name": "text_classification", "special_tokens": ["<a>", "<b>"], "scores": []},
+        "data": {"name": "files", "train": "own.csv"},
+        "partition": {"name": "pathological", "labels_per_client": 2, "min_examples": 2},
+        "federation": {"num_clients": 4},
+        "evaluation": {"final": "best"},
+    },
+    {
+        "task": {"name": "token_classification", "stride": 16},
+        "data": {
+            "name": "files",
+            "train": "words.jsonl",
+            "test": "words.conll",
+            "words": "words",
+            "tags": "tags",
+            "client": "site",
+        },
+        "partition": {"name": "natural", "column": "client", "min_examples": 2},
+        "federation": {"num_clients": 2},
+        "evaluation": {"splits": ["validation", "test"], "final": "best and latest"},
+    },
+    {
+        "task": {
+            "name": "question_answering",
+            "stride": 32,
+            "max_question_tokens": 64,
+            "max_answer_tokens": 30,
+            "num_best": 20,
+            "unanswerable": True,
+            "null_threshold": 0.5,
+        },
+        "data": {
+            "name": "files",
+            "train": "asked.jsonl",
+            "test": "squad.json",
+            "question": "question",
+            "context": "context",
+            "answers": "answers",
+        },
+        "partition": {"name": "quantity", "alpha": 0.5, "min_examples": 2},
+        "federation": {"num_clients": 3},
+    },
+    {
+        "task": "question_answering",
+        "data": {"name": "files", "train": "asked.jsonl"},
+        "partition": {"name": "saved", "file": "split.json"},
+    },
 ]
+TASK_FORMATS: dict[str, tuple[bytes, str]] = {
+    "words.conll": (conll(), "token_classification"),
+    "words.jsonl": (lines(SENTENCES), "token_classification"),
+    "asked.jsonl": (lines(ASKED), "question_answering"),
+    "squad.json": (json.dumps(squad()).encode(), "question_answering"),
+}
+"""A good file and its task, by name."""
+SPLIT = json.dumps(
+    {
+        "format": 1,
+        "num_train_examples": 40,
+        "clients": [list(range(10, 25)), list(range(25, 40))],
+        "validation": list(range(10)),
+    }
+).encode()
 ODD: list[Any] = [
     *(None, True, False, 0, 1, -1, 2, 7, 10**6, 2**31, 2**63, 10**40, -(2**63)),
     *(0.0, -0.0, 0.5, 1.5, 1e-300, 5e-324, 1e300, float("inf"), float("-inf"), float("nan")),
     *("", " ", "x", "auto", "all", "1", "1e3", "true", "null", "no", "~", ".", "..", "/", "a/b"),
-    *("own.csv", "d", "*.csv", "**", "\x00", "\ud800", "\ufeff", "\n", "ü", "x" * 3000, "%s{}"),
+    *(
+        "own.csv",
+        "words.jsonl",
+        "qa",
+        "ner",
+        "saved",
+        "label",
+        "d",
+        "*.csv",
+        "**",
+        "\x00",
+        "\ud800",
+        "\ufeff",
+        "\n",
+        "ü",
+        "x" * 3000,
+        "%s{}",
+    ),
     *(
         [],
         {},
@@ -91,6 +172,9 @@ def _place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (place / "d" / "a.csv").write_bytes(GOOD)
     (place / "d" / "b.csv").write_bytes(GOOD)
     (place / "own.csv").write_bytes(GOOD)
+    for name, (content, *_) in TASK_FORMATS.items():
+        (place / name).write_bytes(content)
+    (place / "split.json").write_bytes(SPLIT)
     os.chdir(place)
     try:
         yield place
@@ -177,7 +261,7 @@ def _configurations(draw: st.DrawFn) -> Any:
 
 
 @given(_configurations())
-@settings(max_examples=400, derandomize=True, deadline=None)
+@settings(max_examples=700, derandomize=True, deadline=None)
 def test_a_damaged_configuration_ends_well(content: Any) -> None:
     text: str = yaml.safe_dump(content, sort_keys=False)
     _ends_well(text.encode())
@@ -282,9 +366,46 @@ def test_an_edited_parquet_file_ends_well(content: bytes, split: str) -> None:
     _check_file("parquet", content, split)
 
 
+def _check_task_file(file: str, content: bytes, split: str) -> None:
+    task = TASK_FORMATS[file][1]
+    name = f"edited.{file.partition('.')[2]}"
+    Path(name).write_bytes(content)
+    data = {"name": "files", "train": file, split: name}
+    try:
+        _ends_well(yaml.safe_dump({"task": task, "data": data}).encode())
+    finally:
+        Path(name).unlink()
+
+
+@given(
+    st.sampled_from(sorted(TASK_FORMATS)).flatmap(
+        lambda file: st.tuples(st.just(file), _edited([TASK_FORMATS[file][0]]))
+    ),
+    st.sampled_from(["train", "test"]),
+)
+@settings(max_examples=400, derandomize=True, deadline=None)
+def test_an_edited_file_of_words_or_questions_ends_well(
+    file: tuple[str, bytes], split: str
+) -> None:
+    _check_task_file(*file, split)
+
+
+@given(_edited([SPLIT]))
+@settings(max_examples=150, derandomize=True, deadline=None)
+def test_an_edited_split_ends_well(content: bytes) -> None:
+    Path("edited-split.json").write_bytes(content)
+    config = {"data": BASES[0]["data"], "partition": {"name": "saved", "file": "edited-split.json"}}
+    try:
+        _ends_well(yaml.safe_dump(config).encode())
+    finally:
+        Path("edited-split.json").unlink()
+
+
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_what_is_edited_is_accepted_as_it_is(suffix: str) -> None:
     for content in FORMATS[suffix]:
         _check_file(suffix, content, "train")
+    for file, (content, _) in TASK_FORMATS.items():
+        _check_task_file(file, content, "test")
     for base in BASES:
         assert _ends_well(yaml.safe_dump(base).encode())

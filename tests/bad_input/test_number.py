@@ -6,14 +6,25 @@ from bad_input.configs import BYTES, KEYS, NEWER, SYNTAX
 from bad_input.models import DAMAGE, SETTINGS
 from bad_input.odd_files import ODD
 from bad_input.tables import OTHERS, SEMEVAL, TABLES
+from bad_input.task_commands import FINISHED, LENGTHS, LOOKING, PIPED
+from bad_input.task_configs import NEWEST
+from bad_input.task_files import TASK_FILES
 
-CONFIGS = [case[0] for cases in (BYTES, SYNTAX, KEYS, NEWER, DAMAGE, SETTINGS) for case in cases]
-FILES = [case[0] for cases in (TABLES, SEMEVAL, OTHERS, ODD) for case in cases]
+CONFIGS = [
+    case[0]
+    for cases in (BYTES, SYNTAX, KEYS, NEWER, NEWEST, DAMAGE, SETTINGS, LENGTHS)
+    for case in cases
+]
+FILES = [
+    case[0]
+    for cases in (TABLES, SEMEVAL, TASK_FILES, OTHERS, ODD, LOOKING, PIPED, FINISHED)
+    for case in cases
+]
 
 
 def test_there_are_enough_cases_each_with_its_own_id() -> None:
-    assert len(CONFIGS) >= 110
-    assert len(FILES) >= 60
+    assert len(CONFIGS) >= 750
+    assert len(FILES) >= 500
     ids = CONFIGS + FILES
-    assert len(ids) >= 150
+    assert len(ids) >= 1250
     assert sorted(set(ids)) == sorted(ids)

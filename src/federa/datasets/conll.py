@@ -11,7 +11,7 @@ from federa.errors import DataError
 from federa.registry import nearest, shown
 from federa.types import Table
 
-_TAG = re.compile(r"O|[BI]-(.+)")
+_TAG = re.compile(r"O|[BI]-(?=.*\S)(.+)")
 _BREAK = "-DOCSTART-"  # CoNLL-2003 puts it between documents
 
 

@@ -52,6 +52,8 @@ def _load(place: str) -> Any:
     if not local:
         _require_answer(place)
     source = str(folder) if local else place
+    quiet = datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()  # they would stand beside our own lines
     try:
         try:
             return datasets.load_dataset(source)
@@ -62,6 +64,9 @@ def _load(place: str) -> Any:
             return datasets.load_dataset(source, revision="refs/convert/parquet")
     except Exception as error:  # datasets raises many kinds
         raise DataError(f"data.hub: {place} cannot be read ({_first_line(error)})") from error
+    finally:
+        if not quiet:
+            datasets.enable_progress_bars()
 
 
 def _require_answer(place: str) -> None:

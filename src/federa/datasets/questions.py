@@ -27,6 +27,7 @@ def span(place: str, context: str, text: str, start: int) -> dict[str, Any]:
 
     Raises: DataError if ``context`` does not hold ``text`` at ``start``.
     """
+    _refuse_blank(place, text)
     stands = context[start : start + len(text)] if start >= 0 else ""
     if stands != text or not text:
         raise DataError(
@@ -34,6 +35,12 @@ def span(place: str, context: str, text: str, start: int) -> dict[str, Any]:
             f"{shown(stands) if stands else 'nothing'} stands"
         )
     return {"text": text, "start": start}
+
+
+def _refuse_blank(place: str, text: str) -> None:
+    """White space occurs in any context, and answers nothing."""
+    if text and not text.strip():
+        raise DataError(f"{place}: the answer {shown(text)} is blank")
 
 
 def require_text(place: str, name: str, text: str) -> None:
@@ -85,6 +92,7 @@ _FORMS = (
 
 def _answer(place: str, context: str, answer: Any) -> dict[str, Any]:
     if isinstance(answer, str):
+        _refuse_blank(place, answer)
         start = context.find(answer)
         if start < 0 or not answer:
             raise DataError(f"{place}: the answer {shown(answer)} does not occur in the context")

@@ -49,11 +49,14 @@ def write_tags(
     """A line a word with its gold and its predicted tag, an empty line between sentences.
 
     predictions.conll is separated by single blanks, as conlleval reads it; predictions.tsv by tabs,
-    as wnuteval.py does; neither reads the other. No word is left out: white space inside a word and
-    an empty word are shown as an open box, and a word ``-X-`` gets one at its end.
+    as wnuteval.py does; neither reads the other. No word is left out: an empty word, and white
+    space inside a word or tag, is shown as an open box, and a word ``-X-`` gets one at its end.
     Raises: RunError if a file cannot be written.
     """
-    spelt = [[_one_column(word) for word in sentence] for sentence in words]
+    spelt, gold, guess = (
+        [[_one_column(text) for text in sentence] for sentence in column]
+        for column in (words, gold, guess)
+    )
     written = []
     for name, separator in (("predictions.conll", " "), ("predictions.tsv", "\t")):
         sentences = [

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 
 from federa.metrics.classification import classification_scores, relation_macro_f1
 from federa.metrics.prediction_files import write_labels
@@ -20,6 +20,21 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from federa.types import Table
+
+
+def _no_blank(token: str) -> str:
+    if not token.strip():
+        raise ValueError("must have a letter that is not blank")
+    return token
+
+
+def _once(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("must not name anything twice")
+    return values
+
+
+Token = Annotated[str, AfterValidator(_no_blank)]
 
 
 @dataclass(frozen=True)
@@ -82,8 +97,8 @@ class TextClassification(BaseModel):
     baseline_name: ClassVar[str] = "commonest label"
 
     name: Literal["text_classification"] = "text_classification"
-    special_tokens: tuple[str, ...] = ()
-    scores: tuple[Literal["relation_macro_f1"], ...] = ()
+    special_tokens: Annotated[tuple[Token, ...], AfterValidator(_once)] = ()
+    scores: Annotated[tuple[Literal["relation_macro_f1"], ...], AfterValidator(_once)] = ()
 
     @property
     def shown_scores(self) -> tuple[str, ...]:
