@@ -13,11 +13,11 @@ from federa.engines.evaluation import group_scores, predict_rows
 from federa.errors import ConfigError, DataError
 from federa.export import trained_model
 from federa.files import explained
+from federa.holding_out import hold_out
 from federa.local import EvaluationSet
 from federa.partition.saved import read_split
 from federa.preparation import group_rows
 from federa.registry import shown
-from federa.splitting import hold_out
 
 if TYPE_CHECKING:
     from federa.types import Table
