@@ -19,7 +19,7 @@ def by_row(windows: Windows, values: list[numpy.ndarray]) -> list[list[numpy.nda
 
 def gold_tags(encoded: EncodedSentences) -> list[list[numpy.ndarray]]:
     """10 for the label of each token that has one."""
-    logits = numpy.zeros((len(encoded.ids), len(encoded.label_names)), dtype=numpy.float32)
+    logits = numpy.zeros((len(encoded.windows.ids), len(encoded.label_names)), dtype=numpy.float32)
     here = numpy.flatnonzero(encoded.labels >= 0)
     logits[here, encoded.labels[here]] = 10
     return by_row(encoded.windows, numpy.split(logits, encoded.windows.token_offsets[1:-1]))
@@ -28,7 +28,7 @@ def gold_tags(encoded: EncodedSentences) -> list[list[numpy.ndarray]]:
 def gold_spans(encoded: EncodedQuestions) -> list[list[numpy.ndarray]]:
     """10 for the first and the last token of the answer in each window."""
     windows = []
-    for length, (first, last) in zip(encoded.lengths(), encoded.targets, strict=True):
+    for length, (first, last) in zip(encoded.windows.lengths(), encoded.targets, strict=True):
         logits = numpy.zeros((length, 2), dtype=numpy.float32)
         logits[first, 0] = logits[last, 1] = 10
         windows.append(logits)

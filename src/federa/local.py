@@ -64,7 +64,7 @@ class LocalSetup:
 
     def windows(self, client: int) -> numpy.ndarray:
         """The training windows of ``client``, which are what its batches are drawn from."""
-        return windows_of(self.examples.window_offsets, self.clients[client])
+        return windows_of(self.examples.windows.window_offsets, self.clients[client])
 
     def build(self) -> tuple[nn.Module, Layout]:
         """The model on its device, adapted and ready to train.

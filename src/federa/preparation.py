@@ -124,7 +124,7 @@ def _check_tokens(
     """
     known = model.get_input_embeddings().num_embeddings  # type: ignore[operator]
     encoded = (examples, *(part.encoded for part in sets.values()))
-    largest = max(int(part.ids.max()) for part in encoded)
+    largest = max(int(part.windows.ids.max()) for part in encoded)
     if largest >= known:
         raise ModelError(
             f"model: the tokenizer of {source} gives token {largest}, but the model knows {known} "

@@ -213,7 +213,9 @@ def test_batches_are_windows_and_weights_are_questions(
         windows = setup.windows(client)
         drawn = [window for batch in batches(setup, 0, client) for window in batch]
         assert sorted(drawn) == sorted(windows.tolist())
-        owners = numpy.searchsorted(setup.examples.window_offsets, windows, side="right") - 1
+        owners = (
+            numpy.searchsorted(setup.examples.windows.window_offsets, windows, side="right") - 1
+        )
         assert sorted(set(owners.tolist())) == sorted(rows.tolist())
         total += len(windows)
     assert total > len(setup.examples)  # the longer passages take several

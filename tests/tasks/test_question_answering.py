@@ -39,7 +39,7 @@ def test_the_loss_is_that_of_transformers(
 ) -> None:
     model = SMALL.build_model(tiny_model(architecture), (), 1)
     encoded = SMALL.encode(TABLE, (), load_tokenizer(tiny_model(architecture)), 20)
-    batch = SMALL.collate(encoded, range(len(encoded.lengths())))
+    batch = SMALL.collate(encoded, range(len(encoded.windows.lengths())))
     with torch.no_grad():
         sums, counts = SMALL.loss(model, batch)
         assert counts.tolist() == [1.0] * len(sums)
@@ -65,7 +65,7 @@ def test_a_few_questions_are_learned_by_heart(
     table = take_rows(TABLE, rows)
     model = task.build_model(tiny_model(architecture), (), 1)  # without dropout
     encoded = task.encode(table, (), load_tokenizer(tiny_model(architecture)), 22)
-    windows = list(range(len(encoded.lengths())))
+    windows = list(range(len(encoded.windows.lengths())))
     batch = task.collate(encoded, windows)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
     for _ in range(80):

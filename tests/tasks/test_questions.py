@@ -41,7 +41,7 @@ def test_windows_and_targets_by_hand(tokenizer_of: TokenizerOf) -> None:
     encoded = SMALL.encode(TABLE, (), tokenizer_of("bert"), 16)
     # two tokens of question and three special ones leave eleven, the whole passage of the first;
     # [CLS] the printer [SEP] the printer is out of paper again ...
-    assert encoded.window_offsets.tolist() == [0, 1, 2, 3]
+    assert encoded.windows.window_offsets.tolist() == [0, 1, 2, 3]
     assert encoded.targets.tolist() == [[9, 10], [13, 13], [0, 0]]
     assert encoded.nulls.tolist() == [0, 0, 0]
     assert encoded.places_of(2).tolist()[-4:] == [[-1, -1], [0, 4], [5, 9], [-1, -1]]
@@ -49,8 +49,8 @@ def test_windows_and_targets_by_hand(tokenizer_of: TokenizerOf) -> None:
     longer = QuestionAnswering(stride=2, max_question_tokens=6, max_answer_tokens=8)
     encoded = longer.encode(TABLE, (), tokenizer_of("bert"), 12)
     # 7 tokens of passage for the first: 0-6, 5-10; 8 for the second: 0-7, 6-10
-    assert encoded.window_offsets.tolist() == [0, 2, 4, 5]
-    assert encoded.lengths().tolist() == [12, 11, 12, 9, 7]
+    assert encoded.windows.window_offsets.tolist() == [0, 2, 4, 5]
+    assert encoded.windows.lengths().tolist() == [12, 11, 12, 9, 7]
     # "paper again" is 5-6, whole in both; "password" is the last, "the" the first
     assert encoded.targets.tolist() == [[9, 10], [4, 5], [3, 3], [7, 7], [0, 0]]
     assert encoded.windows.type_ids is not None
@@ -76,7 +76,10 @@ def test_windows_are_those_of_the_tokenizer(tokenizer_of: TokenizerOf, architect
     options = {"truncation": "only_second", "max_length": 20, "stride": 4}
     wanted = tokenizer(questions, TABLE["context"], return_overflowing_tokens=True, **options)
     offsets = encoded.windows.token_offsets
-    found = [encoded.ids[offsets[at] : offsets[at + 1]].tolist() for at in range(len(offsets) - 1)]
+    found = [
+        encoded.windows.ids[offsets[at] : offsets[at + 1]].tolist()
+        for at in range(len(offsets) - 1)
+    ]
     assert found == wanted["input_ids"]
     batch = SMALL.collate(encoded, [1, 0])
     segments = "token_type_ids" in tokenizer.model_input_names
@@ -118,12 +121,12 @@ def test_answers_in_whole_tokens_come_back(
     )
     length = 6 + room + int(tokenizer.num_special_tokens_to_add(pair=True))
     encoded = task.encode(table, (), tokenizer, length)
-    assert encoded.lengths().max() <= length
+    assert encoded.windows.lengths().max() <= length
     (answer,) = _answers(task, encoded)
     assert answer.answer == context[answer.start : answer.end]
     covered = {
         letter
-        for window in range(len(encoded.lengths()))
+        for window in range(len(encoded.windows.lengths()))
         for first, last in encoded.places_of(window).tolist()
         for letter in range(first, last)
     }
@@ -199,7 +202,7 @@ def test_squad_as_far_as_it_can_be_expressed() -> None:
     table = take_rows(dev, range(0, len(dev["id"]), 5))
     task = QuestionAnswering(stride=64)
     encoded = task.encode(table, (), load_tokenizer(locate("minilm")), 192)
-    offsets = encoded.window_offsets
+    offsets = encoded.windows.window_offsets
     held = (encoded.targets != encoded.nulls[:, None]).any(axis=1)
     assert all(held[offsets[row] : offsets[row + 1]].any() for row in range(len(encoded)))
     scores = task.score(gold_spans(encoded), encoded, numpy.arange(len(encoded)))

@@ -39,7 +39,7 @@ def _windows(encoded: EncodedSentences) -> list[slice]:
 def test_the_first_piece_of_a_word_has_its_label(tokenizer_of: TokenizerOf) -> None:
     encoded = TASK.encode(TABLE, LABELS, tokenizer_of("bert"), 32)
     # [CLS] the printer x ##q is [SEP]; [CLS] wifi [SEP]; [CLS] [SEP]
-    assert encoded.lengths().tolist() == [7, 3, 2]
+    assert encoded.windows.lengths().tolist() == [7, 3, 2]
     no = IGNORED
     assert encoded.labels.tolist() == [no, 0, 2, 3, no, 0, no, no, 2, no, no, no]
     assert encoded.word_numbers.tolist() == [-1, 0, 1, 2, -1, 3, -1, -1, 0, -1, -1, -1]
@@ -58,12 +58,12 @@ def test_tokens_are_those_of_the_plain_text(tokenizer_of: TokenizerOf, architect
     text = "the printer is out of paper again please reset zq my password 42"
     table = {"words": [text.split()]}
     whole = TASK.encode(table, LABELS, tokenizer, 64)
-    assert whole.ids.tolist() == tokenizer(text)["input_ids"]
+    assert whole.windows.ids.tolist() == tokenizer(text)["input_ids"]
     parts = TokenClassification(stride=3).encode(table, LABELS, tokenizer, 10)
     options = {"truncation": True, "max_length": 10, "stride": 3, "return_overflowing_tokens": True}
     wanted = tokenizer(text, **options)["input_ids"]
     assert len(wanted) > 1
-    assert [parts.ids[window].tolist() for window in _windows(parts)] == wanted
+    assert [parts.windows.ids[window].tolist() for window in _windows(parts)] == wanted
     assert (parts.labels == IGNORED).all()  # no tags were given
 
 
@@ -73,7 +73,7 @@ def test_a_word_counts_where_its_poorer_side_is_richest(tokenizer_of: TokenizerO
     encoded = TokenClassification(stride=4).encode(table, LABELS, tokenizer_of("bert"), 8)
     # six words a window: 0-5, 2-7, 4-9. Word 3 has two and two before its end in the first, one and
     # four in the second; word 4 has one after it in the first, two before it in the second
-    assert encoded.window_offsets.tolist() == [0, 3]
+    assert encoded.windows.window_offsets.tolist() == [0, 3]
     numbers = [encoded.word_numbers[window] for window in _windows(encoded)]
     assert [found[found >= 0].tolist() for found in numbers] == [[0, 1, 2, 3], [4, 5], [6, 7, 8, 9]]
     assert numbers[1].tolist() == [-1, -1, -1, 4, 5, -1, -1, -1]
@@ -120,7 +120,7 @@ def test_every_word_counts_once(
     task = TokenClassification(stride=stride)
     table = {"words": [words], "tags": [["B-thing"] * len(words)]}
     encoded = task.encode(table, LABELS, tokenizer, room + 2)
-    assert encoded.lengths().max() <= room + 2
+    assert encoded.windows.lengths().max() <= room + 2
     counted = sorted(encoded.word_numbers[encoded.word_numbers >= 0].tolist())
     tokens, length = _tokens_by_hand(tokenizer, words)
     assert counted == sorted(tokens)
@@ -188,6 +188,6 @@ def test_all_of_wnut_2017_can_be_expressed() -> None:
     words = sum(map(len, corpus.validation["words"]))
     lost = words - int((encoded.word_numbers >= 0).sum())
     assert (words, lost) == (15733, 4)  # words of one control or zero-width character
-    assert len(encoded.lengths()) > len(encoded) == 1009
+    assert len(encoded.windows.lengths()) > len(encoded) == 1009
     scores = TASK.score(gold_tags(encoded), encoded, numpy.arange(len(encoded)))
     assert (scores["f1"], scores["surface_f1"]) == (1.0, 1.0)

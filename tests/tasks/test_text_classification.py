@@ -19,7 +19,7 @@ def test_encode_and_collate(tiny_model: Callable[[str], str]) -> None:
     tokenizer = load_tokenizer(tiny_model("roberta"))  # padding is not zero here
     encoded = TASK.encode(TABLE, ("a", "b"), tokenizer, 64)
     assert encoded.labels.tolist() == [1, 0]
-    assert encoded.lengths().tolist() == [
+    assert encoded.windows.lengths().tolist() == [
         len(tokenizer(text)["input_ids"]) for text in TABLE["text"]
     ]
     batch = TASK.collate(encoded, [1, 0])
@@ -27,7 +27,7 @@ def test_encode_and_collate(tiny_model: Callable[[str], str]) -> None:
     assert torch.equal(batch["input_ids"], wanted["input_ids"])
     assert torch.equal(batch["attention_mask"], wanted["attention_mask"])
     assert batch["labels"].tolist() == [0, 1]
-    assert TASK.encode(TABLE, ("a", "b"), tokenizer, 5).lengths().max() == 5
+    assert TASK.encode(TABLE, ("a", "b"), tokenizer, 5).windows.lengths().max() == 5
     other = TASK.encode({**TABLE, "label": ["a", "a"]}, ("a", "b"), tokenizer, 64)
     assert other.digest() != encoded.digest()
 

@@ -80,7 +80,7 @@ def test_a_few_sentences_are_learned_by_heart(
     task = TokenClassification(stride=4)
     model = task.build_model(tiny_model(architecture), LABELS, 1)  # without dropout
     encoded = task.encode(table, LABELS, load_tokenizer(tiny_model(architecture)), 10)
-    windows = list(range(len(encoded.lengths())))
+    windows = list(range(len(encoded.windows.lengths())))
     assert len(windows) > len(encoded)
     batch = task.collate(encoded, windows)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
@@ -103,7 +103,7 @@ def test_entities_are_what_stands_in_the_text(tokenizer_of: TokenizerOf) -> None
     text = "\U0001f600 cafe\u0301,  printer\tscreen!"
     encoded = TASK.encode({"text": [text]}, LABELS, tokenizer_of("roberta"), 64)
     assert encoded.words(0) == ("\U0001f600", "cafe\u0301", ",", "printer", "screen", "!")
-    logits = numpy.zeros((len(encoded.ids), 4))
+    logits = numpy.zeros((len(encoded.windows.ids), 4))
     for word, (label, share) in {1: (1, 0.7), 3: (3, 0.9), 4: (3, 0.6)}.items():
         (position,) = numpy.flatnonzero(encoded.word_numbers == word)
         logits[position] = numpy.log((1 - share) / 3)
@@ -136,7 +136,11 @@ def test_rows_are_scored_in_any_order(tokenizer_of: TokenizerOf) -> None:
 
 def test_no_rows_at_all(tokenizer_of: TokenizerOf) -> None:
     encoded = TASK.encode({"words": []}, LABELS, tokenizer_of("bert"), 32)
-    assert (len(encoded), len(encoded.ids), encoded.window_offsets.tolist()) == (0, 0, [0])
+    assert (len(encoded), len(encoded.windows.ids), encoded.windows.window_offsets.tolist()) == (
+        0,
+        0,
+        [0],
+    )
     assert TASK.decode([], encoded, numpy.zeros(0, dtype=int)) == []
 
 

@@ -36,7 +36,7 @@ def predict_rows(
     import numpy
     import torch
 
-    windows, lengths = windows_of(encoded.window_offsets, rows), encoded.lengths()
+    windows, lengths = windows_of(encoded.windows.window_offsets, rows), encoded.windows.lengths()
     budget = BATCH_TOKENS[device.partition(":")[0]]
     order = windows[numpy.argsort(-lengths[windows], kind="stable")]
     found: dict[int, numpy.ndarray] = {}
@@ -52,7 +52,7 @@ def predict_rows(
             begin += size
             if watch is not None:
                 watch(min(begin, len(order)), len(order))
-    offsets = encoded.window_offsets
+    offsets = encoded.windows.window_offsets
     return [[found[w] for w in range(offsets[row], offsets[row + 1])] for row in rows]
 
 

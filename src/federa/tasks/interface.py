@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy
     from torch import Tensor, nn
 
+    from federa.tasks.windows import Windows
     from federa.types import Table
 
 Predictions: TypeAlias = "Sequence[Sequence[numpy.ndarray]]"
@@ -23,18 +24,11 @@ class Encoded(Protocol):
     """
 
     @property
-    def ids(self) -> numpy.ndarray:
-        """Token ids of all windows, one after the other."""
-
-    @property
-    def window_offsets(self) -> numpy.ndarray:
-        """Example r owns the windows from ``window_offsets[r]`` up to ``[r + 1]`` [N + 1]."""
+    def windows(self) -> Windows:
+        """The windows, those of the first example first."""
 
     def __len__(self) -> int:
         """Number of examples."""
-
-    def lengths(self) -> numpy.ndarray:
-        """Tokens of each window [W]."""
 
     def digest(self) -> str:
         """SHA-256 of the content."""

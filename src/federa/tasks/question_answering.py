@@ -168,7 +168,9 @@ class QuestionAnswering(BaseModel):
 
         Source: run_squad.py of BERT, which takes the minimum of the null scores.
         """
-        owned = range(int(encoded.window_offsets[row]), int(encoded.window_offsets[row + 1]))
+        owned = range(
+            int(encoded.windows.window_offsets[row]), int(encoded.windows.window_offsets[row + 1])
+        )
         places = [encoded.places_of(window) for window in owned]
         null = min(
             float(logits[encoded.nulls[window]].sum())
@@ -269,7 +271,7 @@ def _loss(predictions: Predictions, encoded: EncodedQuestions, rows: numpy.ndarr
 
     total, number = 0.0, 0
     for row, windows in zip(rows, predictions, strict=True):
-        for window, values in enumerate(windows, start=int(encoded.window_offsets[row])):
+        for window, values in enumerate(windows, start=int(encoded.windows.window_offsets[row])):
             likelihood = log_softmax(values.astype(numpy.float64), axis=0)
             first, last = encoded.targets[window]
             total -= float(likelihood[first, 0] + likelihood[last, 1]) / 2

@@ -38,20 +38,6 @@ class EncodedQuestions:
     def __len__(self) -> int:
         return len(self.questions)
 
-    @property
-    def ids(self) -> numpy.ndarray:
-        """Token ids of all windows."""
-        return self.windows.ids
-
-    @property
-    def window_offsets(self) -> numpy.ndarray:
-        """The windows of each question."""
-        return self.windows.window_offsets
-
-    def lengths(self) -> numpy.ndarray:
-        """Tokens of each window [W]."""
-        return self.windows.lengths()
-
     def places_of(self, window: int) -> numpy.ndarray:
         """The letters that each token of a window covers [L, 2]."""
         offsets = self.windows.token_offsets

@@ -41,20 +41,6 @@ class EncodedSentences:
     def __len__(self) -> int:
         return len(self.texts)
 
-    @property
-    def ids(self) -> numpy.ndarray:
-        """Token ids of all windows."""
-        return self.windows.ids
-
-    @property
-    def window_offsets(self) -> numpy.ndarray:
-        """The windows of each sentence."""
-        return self.windows.window_offsets
-
-    def lengths(self) -> numpy.ndarray:
-        """Tokens of each window [W]."""
-        return self.windows.lengths()
-
     def words_of(self, row: int) -> slice:
         """The words of a sentence, among all."""
         return slice(int(self.word_offsets[row]), int(self.word_offsets[row + 1]))

@@ -58,20 +58,6 @@ class EncodedTexts:
     def __len__(self) -> int:
         return len(self.labels)
 
-    @property
-    def ids(self) -> numpy.ndarray:
-        """Token ids of all texts."""
-        return self.windows.ids
-
-    @property
-    def window_offsets(self) -> numpy.ndarray:
-        """Text r is window r."""
-        return self.windows.window_offsets
-
-    def lengths(self) -> numpy.ndarray:
-        """Tokens of each text [N]."""
-        return self.windows.lengths()
-
     def digest(self) -> str:
         """SHA-256 of tokens and labels."""
         return self.windows.digest(self.labels)

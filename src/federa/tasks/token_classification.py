@@ -197,7 +197,7 @@ def _word_logits(
     number, size = own.stop - own.start, len(encoded.label_names)
     logits, known = numpy.zeros((number, size)), numpy.zeros(number, dtype=bool)
     offsets = encoded.windows.token_offsets
-    for window, values in enumerate(windows, start=int(encoded.window_offsets[row])):
+    for window, values in enumerate(windows, start=int(encoded.windows.window_offsets[row])):
         words = encoded.word_numbers[offsets[window] : offsets[window + 1]]
         here = words >= 0
         logits[words[here]] = values[here]
