@@ -130,10 +130,10 @@ def check(
     from federa.config import RunConfig
 
     config = RunConfig.load(file, changes or [])
-    print(
+    lines = [
         f"{file}: ok; {config.method.name} on {config.data.name}, model {config.model}, "
         f"{config.federation.num_rounds} rounds"
-    )
+    ]
     if data:
         from federa.splitting import split_data
         from federa.types import num_rows
@@ -143,7 +143,8 @@ def check(
         sizes = sorted(len(rows) for rows in split.clients)
         tables = ", ".join(f"{name} {num_rows(t)}" for name, t in split.evaluation.items())
         labels = f", {len(split.corpus.labels)} labels" if split.corpus.labels else ""
-        print(
+        lines.append(
             f"train {sum(sizes)} examples{labels}, {tables}; "
             f"{len(sizes)} clients of {sizes[0]} to {sizes[-1]} examples"
         )
+    print("\n".join(lines))
