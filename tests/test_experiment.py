@@ -101,8 +101,10 @@ def test_a_run_learns_and_leaves_what_it_says(
     assert environment["versions"]["torch"] == torch.__version__
     assert environment["seed"] == 3
     facts = RunFolder.open(result.folder).facts()
-    split = json.loads((result.folder / "split.json").read_text())["clients"]
-    assert sorted(row for rows in split for row in rows) == list(range(facts.num_train_examples))
+    split = json.loads((result.folder / "split.json").read_text())
+    owned = [row for rows in split["clients"] for row in rows]
+    assert len(owned) == facts.num_train_examples
+    assert sorted(owned + split["validation"]) == list(range(split["num_train_examples"]))
     state = RunFolder.open(result.folder).load_state()
     record = result.records[0]
     per_client = 4 * sum(value.numel() for value in state.params.values())
