@@ -34,7 +34,7 @@ def tiny_config(model: str, table: Path, **changes: Any) -> RunConfig:
         "method": {"name": "federa", "rank": 4},
         "federation": {"num_clients": 6, "clients_per_round": 3, "num_rounds": 3},
         "train": {"max_steps": 2, "batch_size": 4, "max_length": 24, "learning_rate": 0.01},
-        "engine": {"threads": 1, "device": "cpu"},
+        "engine": {"name": "sequential", "threads": 1, "device": "cpu"},
     }
     content |= changes
     # float32 on every machine, so that tolerances mean the same everywhere

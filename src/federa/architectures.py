@@ -11,6 +11,26 @@ PARTS_OF_FUSED = ("query", "key", "value")
 
 
 @dataclass(frozen=True)
+class LastLayer:
+    """Modules of a post-norm layer h -> y, by their dotted names inside it.
+
+    x = attention_norm(attention_output(context) + h), y = output_norm(feed_forward(x) + x)
+
+    attention: holds query, key and value, whose names are inside it; attention_output and
+    feed_forward: modules that are applied one after the other.
+    """
+
+    attention: str
+    query: str
+    key: str
+    value: str
+    attention_output: tuple[str, ...]
+    attention_norm: str
+    feed_forward: tuple[str, ...]
+    output_norm: str
+
+
+@dataclass(frozen=True)
 class Architecture:
     """Names inside one transformers model type.
 
@@ -20,7 +40,10 @@ class Architecture:
     bottlenecks: the two projections of a layer whose outputs a Houlsby adapter transforms;
     pooler: modules inside the base model that only the task head reads;
     position_offset: positions that the embedding table keeps for padding;
-    fused: projections that stack query, key and value rows, in that order.
+    fused: projections that stack query, key and value rows, in that order;
+    last_layer: what computing the first position alone needs, where text classification reads no
+    other (``last_layer.py``); activated, attended: linear layers whose output an activation, or
+    fused attention, reads, so that it may stay bf16 where products are (``precision.py``).
     """
 
     layers: str
@@ -29,13 +52,30 @@ class Architecture:
     pooler: tuple[str, ...] = ()
     position_offset: int = 0
     fused: frozenset[str] = field(default_factory=frozenset)
+    last_layer: LastLayer | None = None
+    activated: tuple[str, ...] = ()
+    attended: tuple[str, ...] = ()
 
 
+_BERT_ATTENDED = ("attention.self.query", "attention.self.key", "attention.self.value")
+_BERT_LAYER = LastLayer(
+    attention="attention.self",
+    query="query",
+    key="key",
+    value="value",
+    attention_output=("attention.output.dense", "attention.output.dropout"),
+    attention_norm="attention.output.LayerNorm",
+    feed_forward=("intermediate", "output.dense", "output.dropout"),
+    output_norm="output.LayerNorm",
+)
 _BERT = Architecture(
     layers="encoder.layer",
     targets=("attention.self.query", "attention.self.value"),
     bottlenecks=("attention.output.dense", "output.dense"),
     pooler=("pooler",),
+    last_layer=_BERT_LAYER,
+    activated=("intermediate.dense",),
+    attended=_BERT_ATTENDED,
 )
 _ROBERTA = Architecture(
     layers="encoder.layer",
@@ -43,6 +83,9 @@ _ROBERTA = Architecture(
     bottlenecks=("attention.output.dense", "output.dense"),
     pooler=("pooler",),
     position_offset=2,
+    last_layer=_BERT_LAYER,
+    activated=("intermediate.dense",),
+    attended=_BERT_ATTENDED,
 )
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -54,16 +97,30 @@ ARCHITECTURES: dict[str, Architecture] = {
         layers="encoder.layer",
         targets=("attention.self.query_proj", "attention.self.value_proj"),
         bottlenecks=("attention.output.dense", "output.dense"),
+        activated=("intermediate.dense",),  # attention adds up scores by itself: float32
     ),
     "distilbert": Architecture(
         layers="transformer.layer",
         targets=("attention.q_lin", "attention.v_lin"),
         bottlenecks=("attention.out_lin", "ffn.lin2"),
+        last_layer=LastLayer(
+            attention="attention",
+            query="q_lin",
+            key="k_lin",
+            value="v_lin",
+            attention_output=("attention.out_lin",),
+            attention_norm="sa_layer_norm",
+            feed_forward=("ffn",),
+            output_norm="output_layer_norm",
+        ),
+        activated=("ffn.lin1",),
+        attended=("attention.q_lin", "attention.k_lin", "attention.v_lin"),
     ),
     "modernbert": Architecture(
         layers="layers",
         targets=("attn.Wqkv.query", "attn.Wqkv.value"),
         bottlenecks=("attn.Wo", "mlp.Wo"),
+        activated=("mlp.Wi",),
         fused=frozenset({"attn.Wqkv"}),
     ),
 }

@@ -66,9 +66,10 @@ class LocalSetup:
         """The training windows of ``client``, which are what its batches are drawn from."""
         return windows_of(self.examples.windows.window_offsets, self.clients[client])
 
-    def build(self) -> tuple[nn.Module, Layout]:
+    def build(self, masters: Tensors | None = None) -> tuple[nn.Module, Layout]:
         """The model on its device, adapted and ready to train.
 
+        masters: filled with the float32 weights below the low-rank pairs, before they are rounded.
         Raises: ModelError if the encoder here is not the one that the server factored.
         """
         from federa.models import hash_encoder
@@ -77,8 +78,12 @@ class LocalSetup:
         model = self.task.build_model(self.source, self.labels, self.seed)
         require_same_base(hash_encoder(model), self.base_hash, self.source)
         layout = self.method.attach(model, self.start)
+        if masters is not None:
+            for name in {pair.base for pair in layout.pairs}:
+                layer = name.removesuffix(".weight")
+                masters[name] = model.get_parameter(f"{layer}.base.weight").detach()
         if self.plan.precision == "bf16":
-            use_bf16(model, keep=frozenset(layout.head))
+            use_bf16(model, frozenset(layout.head), self.plan.device)
         return model.to(self.plan.device), layout
 
 
@@ -142,7 +147,10 @@ def load_params(model: nn.Module, params: Tensors) -> dict[str, nn.Parameter]:
     """Copy ``params`` into the model's parameters of the same names, and return these."""
     found = {name: model.get_parameter(name) for name in params}
     for name, value in params.items():
-        found[name].data.copy_(value)
+        if found[name].shape == value.shape:
+            found[name].data.copy_(value)
+        else:  # another rank than the last client's
+            found[name].data = value.to(found[name].device, copy=True)
         found[name].grad = None
     return found
 

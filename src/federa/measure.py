@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -89,6 +90,12 @@ class PeakMemory:
         return int(peaks[0][1]) * 1024 if peaks else None
 
 
+def resident_bytes() -> int:
+    """Memory that this process holds, shared or not, as Linux counts it."""
+    fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 @dataclass
 class ClientRecord:
     """One client's part in a round. loss: mean over its examples; bytes as sent and received."""
@@ -106,7 +113,7 @@ class RoundRecord:
     """Everything known about one round; ``round`` counts from 1.
 
     measured_seconds: wall clock here (train, evaluate, total); peak_memory_bytes: of this process
-    in the round (see ``PeakMemory``); scores: by split;
+    in the round (see ``PeakMemory``), and what its workers held beside it; scores: by split;
     averaging_error: ||sum p_k B_k A_k - mean B mean A|| / ||sum p_k B_k A_k - B0 A0||, all pairs.
     """
 

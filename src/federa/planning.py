@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 
 def make_plan(config: RunConfig) -> Plan:
-    """The engine, device, precision and threads of a new run, with the reasons.
+    """Device, precision and threads of a new run, with the reasons; the engine as it was asked for.
 
+    What the engine decides for itself needs the model: ``engine_planning.plan_engine``.
     Raises: ConfigError if a device is asked for that is not there.
     """
     from federa.precision import has_native_bf16
@@ -36,7 +37,8 @@ def make_plan(config: RunConfig) -> Plan:
             else ("no weight is frozen" if native else "no native bf16 here")
         )
     threads = own_threads() if config.engine.threads == "auto" else config.engine.threads
-    return Plan(config.engine.name, device, precision, threads, (f"{precision}: {why}",))
+    reasons = (f"{precision}: {why}",)
+    return Plan(config.engine.name, device, precision, threads, reasons=reasons)
 
 
 @cache
@@ -71,3 +73,4 @@ def use_plan(plan: Plan) -> None:
     if plan.device.startswith("cuda"):
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # repeatable GPU products
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a seventh of a step, for nothing

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from federa.checkpoint import RunFacts
 from federa.config import RunConfig
+from federa.encoded_cache import encode_cached
+from federa.engine_planning import plan_engine
 from federa.errors import ConfigError, DataError, ModelError
 from federa.local import EvaluationSet, LocalSetup, check_lengths
 from federa.planning import make_plan, use_plan
@@ -32,7 +34,8 @@ def encode_all(
     tokenizer = load_tokenizer(source, config.task.special_tokens)
 
     def encode(table: Table) -> Encoded:
-        return config.task.encode(table, data.corpus.labels, tokenizer, config.train.max_length)
+        labels, max_length = data.corpus.labels, config.train.max_length
+        return encode_cached(config.task, table, labels, tokenizer, max_length)
 
     sets = {}
     for split, table in data.evaluation.items():
@@ -100,6 +103,7 @@ def prepare(config: RunConfig) -> tuple[LocalSetup, ServerState, RunFacts, Split
     state = config.rule.start(start, layout, sizes)
     examples, sets = encode_all(config, data, source)
     _check_tokens(model, examples, sets, source)
+    plan = plan_engine(config, plan, model, layout, examples)
     facts = RunFacts(
         source=source,
         labels=data.corpus.labels,

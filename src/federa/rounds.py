@@ -88,7 +88,8 @@ def run_round(
         )
         record.measured_seconds["evaluate"] = time.perf_counter() - scored
     record.measured_seconds["total"] = time.perf_counter() - began
-    record.peak_memory_bytes = memory.read()
+    peak = memory.read()
+    record.peak_memory_bytes = None if peak is None else peak + session.other_peak_bytes()
     return state, record
 
 

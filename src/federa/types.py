@@ -124,10 +124,20 @@ def take_rows(table: Table, rows: Iterable[int]) -> Table:
 
 @dataclass(frozen=True)
 class Plan:
-    """The choices that make a repeated run bit-identical on the same machine and versions."""
+    """The choices that make a repeated run bit-identical on the same machine and versions.
+
+    threads: in all; workers: processes that share them; clients: at most so many in one stack;
+    max_tokens: of one forward and backward pass of a stack, with padding; frozen_layers: the layers
+    from the bottom whose output is computed once for each window; cache_bytes: kept on disk for it.
+    """
 
     engine: str
     device: str
     precision: str
     threads: int
+    workers: int = 1
+    clients: int = 1
+    max_tokens: int = 0
+    frozen_layers: int = 0
+    cache_bytes: int = 0
     reasons: tuple[str, ...] = ()

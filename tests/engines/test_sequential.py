@@ -12,7 +12,7 @@ import torch
 from builders import load_classifier, tiny_config
 from federa import local
 from federa.config import RunConfig
-from federa.engines.evaluation import score_split, subset_error
+from federa.engines.evaluation import predict_rows, score_split, subset_error
 from federa.local import EvaluationSet, batches, num_steps
 from federa.preparation import prepare
 from federa.types import ClientFailure, Download, Upload
@@ -172,8 +172,12 @@ def test_evaluation_on_a_subset_and_by_client(
     model, _ = setup.build()
     encoded = setup.examples
     clients = tuple(setup.clients)
+
+    def predict(encoded: object, rows: numpy.ndarray) -> object:
+        return predict_rows(config.task, model, encoded, rows, "cpu")
+
     whole = score_split(
-        config.task, model, EvaluationSet(encoded, clients), "cpu", whole=True, per_client=True
+        config.task, predict, EvaluationSet(encoded, clients), whole=True, per_client=True
     )
     assert whole["num_examples"] == len(encoded)
     assert "standard_error" not in whole
@@ -186,9 +190,8 @@ def test_evaluation_on_a_subset_and_by_client(
     subset = numpy.arange(0, len(encoded), 3)
     part = score_split(
         config.task,
-        model,
+        predict,
         EvaluationSet(encoded, None, subset),
-        "cpu",
         whole=False,
         per_client=False,
     )

@@ -1,8 +1,10 @@
 """How clients are trained: one file an engine. A new one is a file, an entry here, its test."""
 
+from federa.engines.auto import Auto
+from federa.engines.cohort import Cohort
 from federa.engines.interface import Engine, Session
 from federa.engines.sequential import Sequential
 
-ENGINES = (Sequential,)
+ENGINES = (Auto, Sequential, Cohort)
 
-__all__ = ["ENGINES", "Engine", "Sequential", "Session"]
+__all__ = ["ENGINES", "Auto", "Cohort", "Engine", "Sequential", "Session"]

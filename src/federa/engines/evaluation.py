@@ -28,45 +28,81 @@ def predict_rows(
     device: str,
     watch: Callable[[int, int], None] | None = None,
 ) -> list[list[numpy.ndarray]]:
-    """What the model says of each window of each of ``rows``; batches are formed by length.
+    """What the model says of each window of each of ``rows``.
 
     watch: called with the windows done and in all. A prediction with one entry a token, [L, D], is
     cut to the window's own tokens.
     """
+    batches = evaluation_batches(encoded, rows, device)
+    return windows_by_row(
+        encoded, rows, predict_batches(task, model, encoded, batches, device, watch)
+    )
+
+
+def evaluation_batches(encoded: Encoded, rows: numpy.ndarray, device: str) -> list[list[int]]:
+    """The windows of ``rows`` in batches of like length, the longest first."""
     import numpy
-    import torch
 
     windows, lengths = windows_of(encoded.windows.window_offsets, rows), encoded.windows.lengths()
     budget = BATCH_TOKENS[device.partition(":")[0]]
     order = windows[numpy.argsort(-lengths[windows], kind="stable")]
+    batches, begin = [], 0
+    while begin < len(order):
+        size = max(1, budget // max(1, int(lengths[order[begin]])))
+        batches.append(order[begin : begin + size].tolist())
+        begin += size
+    return batches
+
+
+def predict_batches(
+    task: Task,
+    model: nn.Module,
+    encoded: Encoded,
+    batches: Sequence[Sequence[int]],
+    device: str,
+    watch: Callable[[int, int], None] | None = None,
+    prepare: Callable[[Sequence[int]], None] | None = None,
+) -> dict[int, numpy.ndarray]:
+    """What the model says of each window of ``batches``, by window; see ``predict_rows``.
+
+    prepare: called with the windows of each batch before it is read.
+    """
+    import torch
+
+    lengths, total = encoded.windows.lengths(), sum(map(len, batches))
     found: dict[int, numpy.ndarray] = {}
     with torch.inference_mode():
-        begin = 0
-        while begin < len(order):
-            size = max(1, budget // max(1, int(lengths[order[begin]])))
-            chosen = order[begin : begin + size].tolist()
+        for chosen in batches:
+            if prepare is not None:
+                prepare(chosen)
             batch = on_device(task.collate(encoded, chosen), device)
             output = task.predict(model, batch).cpu().numpy()
             for window, values in zip(chosen, output, strict=True):
                 found[window] = values[: lengths[window]] if values.ndim == 2 else values
-            begin += size
             if watch is not None:
-                watch(min(begin, len(order)), len(order))
+                watch(len(found), total)
+    return found
+
+
+def windows_by_row(
+    encoded: Encoded, rows: numpy.ndarray, found: Mapping[int, numpy.ndarray]
+) -> list[list[numpy.ndarray]]:
+    """The predictions of each row's windows, from those of every window."""
     offsets = encoded.windows.window_offsets
     return [[found[w] for w in range(offsets[row], offsets[row + 1])] for row in rows]
 
 
 def score_split(
     task: Task,
-    model: nn.Module,
+    predict: Callable[[Encoded, numpy.ndarray], Predictions],
     split: EvaluationSet,
-    device: str,
     *,
     whole: bool,
     per_client: bool,
 ) -> dict[str, Any]:
     """Scores of one split; a subset brings its ``standard_error``, named groups bring ``groups``.
 
+    predict: what a model says of each window of some rows, such as ``predict_rows`` of one;
     per_client: also the main score of every client that has rows here, their mean, and the mean
     of the worst tenth.
     """
@@ -74,7 +110,7 @@ def score_split(
 
     everything = numpy.arange(len(split.encoded))
     rows = everything if whole or split.subset is None else split.subset
-    predictions = predict_rows(task, model, split.encoded, rows, device)
+    predictions = predict(split.encoded, rows)
     scores: dict[str, Any] = {**task.score(predictions, split.encoded, rows)}
     scores["num_examples"] = len(rows)
     if len(rows) < len(everything):

@@ -21,6 +21,9 @@ class Session(Protocol):
     ) -> dict[str, dict[str, Any]]:
         """Scores of ``state`` on each split, on its subset unless ``whole``."""
 
+    def other_peak_bytes(self) -> int:
+        """The most memory that processes other than this one held of their own in this round."""
+
     def close(self) -> None:
         """Release what was opened."""
 

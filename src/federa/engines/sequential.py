@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from federa.engines.evaluation import score_split
+from federa.engines.evaluation import predict_rows, score_split
+from federa.engines.workers import one_line
 from federa.local import LocalSetup, load_params, train_client
 from federa.registry import RECORD, Integer
 from federa.types import ClientFailure, Download, ServerState, Upload
 
 if TYPE_CHECKING:
+    import numpy
+
     from federa.engines.interface import Session
+    from federa.tasks import Encoded, Predictions
 
 
 class Sequential(BaseModel):
@@ -24,7 +28,7 @@ class Sequential(BaseModel):
     """
 
     model_config = RECORD
-    aliases: ClassVar[tuple[str, ...]] = ("auto",)
+    aliases: ClassVar[tuple[str, ...]] = ("reference",)
     summary: ClassVar[str] = "one client after another in one resident model"
 
     name: Literal["sequential"] = "sequential"
@@ -49,8 +53,7 @@ class SequentialSession:
             try:
                 yield train_client(self.setup, self.model, round, client, work[client])
             except Exception as error:  # whatever a client's data or numbers do, the round goes on
-                lines = str(error).splitlines()
-                yield ClientFailure(client, f"{type(error).__name__}: {lines[0] if lines else ''}")
+                yield ClientFailure(client, one_line(error))
 
     def evaluate(
         self, state: ServerState, splits: Sequence[str], *, whole: bool, per_client: bool
@@ -58,17 +61,25 @@ class SequentialSession:
         """Scores of ``state`` in the resident model."""
         load_params(self.model, state.params)
         self.model.eval()  # a client that failed may have left it training
+        task, device = self.setup.task, self.setup.plan.device
+
+        def predict(encoded: Encoded, rows: numpy.ndarray) -> Predictions:
+            return predict_rows(task, self.model, encoded, rows, device)
+
         return {
             split: score_split(
-                self.setup.task,
-                self.model,
+                task,
+                predict,
                 self.setup.evaluation[split],
-                self.setup.plan.device,
                 whole=whole,
                 per_client=per_client,
             )
             for split in splits
         }
+
+    def other_peak_bytes(self) -> int:
+        """There is no other process."""
+        return 0
 
     def close(self) -> None:
         """Nothing is held beyond memory."""

@@ -43,15 +43,17 @@ class LowRankLinear(nn.Module):
         self.parts.append(part)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The layer's output."""
+        """The layer's output, in the type of the frozen one."""
         y: Tensor = self.base(x)
+        kind = y.dtype
         for part in self.parts:
-            inner = F.linear(x, getattr(self, part.a)) * self.scaling
+            a = getattr(self, part.a)
+            inner = F.linear(x.to(a.dtype), a) * self.scaling
             product = F.linear(inner, getattr(self, part.b))
             if part.rows is not None:
                 product = F.pad(product, (part.rows[0], y.shape[-1] - part.rows[1]))
             y = y + product
-        return y
+        return y.to(kind)
 
 
 def pair_of(target: Target, scaling: float) -> LowRankPair:
