@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
+
 from federa.config import RunConfig
 from federa.measure import PeakMemory
 from federa.preparation import prepare
 from federa.types import Upload
-from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 import bare

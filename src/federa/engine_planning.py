@@ -11,7 +11,7 @@ from federa.engines import Auto, Cohort
 from federa.errors import ConfigError
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from federa.config import RunConfig
     from federa.tasks import Encoded

@@ -156,8 +156,18 @@ def load_params(model: nn.Module, params: Tensors) -> dict[str, nn.Parameter]:
 
 
 def on_device(tensors: Tensors, device: str) -> Tensors:
-    """The tensors on ``device``; those already there are not copied."""
-    return {name: value.to(device, non_blocking=True) for name, value in tensors.items()}
+    """The tensors on ``device``; those already there are not copied.
+
+    What goes to a GPU is copied from pinned memory, while this process goes on.
+    """
+    if device == "cpu":
+        return {name: value.to(device) for name, value in tensors.items()}
+    return {
+        name: (value.pin_memory() if value.device.type == "cpu" else value).to(
+            device, non_blocking=True
+        )
+        for name, value in tensors.items()
+    }
 
 
 def num_steps(config: TrainConfig, num_windows: int) -> int:

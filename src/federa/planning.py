@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -70,7 +69,8 @@ def use_plan(plan: Plan) -> None:
     own_threads()
     _require_device(plan.device)
     torch.set_num_threads(plan.threads)
-    if plan.device.startswith("cuda"):
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # repeatable GPU products
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    on_cpu = plan.device == "cpu"  # on a GPU, repeatable kernels cost much and not all are
+    torch.use_deterministic_algorithms(on_cpu, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # a seventh of a step, for nothing
+    if not on_cpu:  # float32 products beside bf16 ones may use the matrix units too
+        torch.set_float32_matmul_precision("high" if plan.precision == "bf16" else "highest")

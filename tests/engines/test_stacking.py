@@ -34,7 +34,9 @@ EVERY = [
 ]
 
 
-def configure(task: str, model: str, table: Path, train: dict[str, Any], **changes: Any) -> RunConfig:
+def configure(
+    task: str, model: str, table: Path, train: dict[str, Any], **changes: Any
+) -> RunConfig:
     """Unequal clients, ragged last batches, clipping, decay and a rule's term."""
     common = {"batch_size": 4, "max_steps": 7, "max_grad_norm": 0.5}
     changes = {
@@ -277,7 +279,9 @@ def test_a_module_without_a_form_of_its_own_is_mapped(tiny_model: Callable[[str]
     wanted = []
     for client in range(2):
         model.get_parameter(name).data.copy_(gates[client])
-        wanted.append(model(**{key: value[2 * client :][:2] for key, value in inputs.items()}).logits)
+        wanted.append(
+            model(**{key: value[2 * client :][:2] for key, value in inputs.items()}).logits
+        )
     cohort = stack_model(model, [name], {key: value[:1] for key, value in inputs.items()})
     cohort.arrange([0, 0, 1, 1], "cpu")
     cohort.values = {name: gates}

@@ -98,4 +98,6 @@ def form_groups(
         groups[place].append(client)
         loads[place] += costs[client]
     order = sorted(range(number), key=lambda place: (-loads[place], place))
-    return [sorted(groups[place], key=lambda client: (-num_steps[client], client)) for place in order]
+    return [
+        sorted(groups[place], key=lambda client: (-num_steps[client], client)) for place in order
+    ]

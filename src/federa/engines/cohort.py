@@ -120,7 +120,9 @@ class CohortSession:
         def predict(split: str) -> Any:
             def of(encoded: Encoded, rows: numpy.ndarray) -> Predictions:
                 batches = evaluation_batches(encoded, rows, self.setup.plan.device)
-                shares = [batches[i :: self.setup.plan.workers] for i in range(self.setup.plan.workers)]
+                shares = [
+                    batches[i :: self.setup.plan.workers] for i in range(self.setup.plan.workers)
+                ]
                 found: dict[int, numpy.ndarray] = {}
                 jobs = [("predict", state.params, split, share) for share in shares if share]
                 for _, answer in self._run(jobs):

@@ -73,7 +73,9 @@ class Prefixes:
             lengths = encoded.windows.lengths()
             if self.whole:
                 lengths = numpy.ones_like(lengths)
-            self.caches[digest] = PrefixCache.open(None, key, lengths, self._width(), plan.cache_bytes)
+            self.caches[digest] = PrefixCache.open(
+                None, key, lengths, self._width(), plan.cache_bytes
+            )
         return self.caches[digest]
 
     def _width(self) -> int:

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 
+from federa.local import on_device
 from federa.methods.bottleneck import NAMES, BottleneckLinear
 from federa.methods.low_rank import LowRankLinear
 from federa.precision import Bf16Linear
-
 
 TENSOR = object()
 """Stands for a tensor in a module's output."""
@@ -37,7 +37,7 @@ class Cohort:
         self._slots: Tensor | None = None
         self._owners: Tensor | None = None
 
-    def arrange(self, owners: Sequence[int], device: str | torch.device) -> None:
+    def arrange(self, owners: Sequence[int], device: str) -> None:
         """Rows in ascending order of ``owners`` [N], which are positions on the client axis."""
         counts = [0] * (1 + max(owners))
         slots = []
@@ -48,9 +48,10 @@ class Cohort:
         if min(counts) == max(counts):
             self._slots = self._owners = None
             return
-        self._owners = torch.tensor(owners, device=device)
         flat = [owner * self._rows_each + place for owner, place in slots]
-        self._slots = torch.tensor(flat, device=device)
+        index = {"owners": torch.tensor(owners), "slots": torch.tensor(flat)}
+        moved = on_device(index, device)
+        self._owners, self._slots = moved["owners"], moved["slots"]
 
     def spread(self, x: Tensor) -> Tensor:
         """Rows [N, ...] by client, [C, B, ...]; a client with fewer rows is filled up with zeros."""
@@ -74,8 +75,10 @@ class Cohort:
 
     def each(self, value: Tensor, like: Tensor) -> Tensor:
         """[C, D] as what broadcasts over rows shaped as ``like`` [N, ..., D]: that of the client."""
-        rows = value.repeat_interleave(self._rows_each, 0) if self._owners is None else (
-            value.index_select(0, self._owners)
+        rows = (
+            value.repeat_interleave(self._rows_each, 0)
+            if self._owners is None
+            else (value.index_select(0, self._owners))
         )
         return rows.reshape(len(rows), *[1] * (like.dim() - 2), -1)
 
@@ -83,7 +86,9 @@ class Cohort:
 class Stacked(nn.Module):
     """A module of the model with the trained tensors that belong to it, by their own names."""
 
-    def __init__(self, inner: nn.Module, prefix: str, trained: Sequence[str], cohort: Cohort) -> None:
+    def __init__(
+        self, inner: nn.Module, prefix: str, trained: Sequence[str], cohort: Cohort
+    ) -> None:
         super().__init__()
         self.inner = inner
         self.cohort = cohort
@@ -214,7 +219,8 @@ class StackedAny(Stacked):
         tensors = iter(torch.vmap(one_client)(values, *spread))
         shape, parts = returned
         return pytree.tree_unflatten(
-            [self.cohort.collect(next(tensors)) if part is TENSOR else part for part in parts], shape
+            [self.cohort.collect(next(tensors)) if part is TENSOR else part for part in parts],
+            shape,
         )
 
 

@@ -37,11 +37,15 @@ class Work:
 
 @dataclass
 class Stacks:
-    """Values, gradients and optimiser state of C clients, each by name, [C, ...] on the device."""
+    """Values, gradients and optimiser state of C clients, each by name, [C, ...] on the device.
+
+    steps: made so far, once for every name, as torch's kernels want them.
+    """
 
     values: Tensors
     grads: Tensors
     moments: tuple[Tensors, ...]
+    steps: list[Tensor]
     received: Download
 
     @classmethod
@@ -61,7 +65,8 @@ class Stacks:
         values = {name: value.clone() for name, value in params.items()}
         extra = stack([work.download.extra for work in group])
         received = replace(group[0].download, params=params, extra=extra)
-        return cls(values, zeros(), tuple(zeros() for _ in range(num_moments)), received)
+        steps = [torch.zeros((), device=device) for _ in params]
+        return cls(values, zeros(), tuple(zeros() for _ in range(num_moments)), steps, received)
 
 
 @dataclass
@@ -115,7 +120,7 @@ class Trainer:
                     provide(chunk.windows)
                 self._accumulate(stacks, chunk, losses.sums, counts)
             losses.counts[: len(batches)] += counts
-            self._step(stacks, counts, step, rate)
+            self._step(stacks, counts, rate)
         return self._answers(group, stacks, losses, rate)
 
     def _accumulate(self, stacks: Stacks, chunk: Chunk, sums: Tensor, counts: Tensor) -> None:
@@ -131,11 +136,11 @@ class Trainer:
         batch = on_device(setup.task.collate(setup.examples, chunk.windows), device)
         losses, numbers = setup.task.loss(self.model, batch)
         losses.sum().backward()  # type: ignore[no-untyped-call]
-        owners = torch.tensor(chunk.owners, device=device)
+        owners = on_device({"owners": torch.tensor(chunk.owners)}, device)["owners"]
         sums[span].index_add_(0, owners, losses.detach().to(sums.dtype))
         counts[span].index_add_(0, owners, numbers.to(counts.dtype))
 
-    def _step(self, stacks: Stacks, counts: Tensor, step: int, rate: float) -> None:
+    def _step(self, stacks: Stacks, counts: Tensor, rate: float) -> None:
         """One optimiser step of the first ``len(counts)`` clients."""
         config, active = self.setup.train, len(counts)
         values, grads = first(stacks.values, active), first(stacks.grads, active)
@@ -157,9 +162,8 @@ class Trainer:
             for name, value in values.items():
                 value.sub_(value - self.start[name], alpha=rate * config.weight_decay)
         moments = [first(part, active) for part in stacks.moments]
-        _update(config.optimizer, values, adjusted, moments, step, rate, config.momentum)
-        for gradient in grads.values():
-            gradient.zero_()
+        _update(config.optimizer, values, adjusted, moments, stacks.steps, rate, config.momentum)
+        torch._foreach_zero_(list(grads.values()))
 
     def _answers(
         self, group: Sequence[Work], stacks: Stacks, losses: Losses, rate: float
@@ -183,9 +187,7 @@ class Trainer:
         return answers
 
 
-NOT_FINITE = (
-    "FloatingPointError: the training loss is not finite; a smaller learning rate may help"
-)
+NOT_FINITE = "FloatingPointError: the training loss is not finite; a smaller learning rate may help"
 
 
 def _update(
@@ -193,11 +195,11 @@ def _update(
     values: Tensors,
     grads: Tensors,
     moments: Sequence[Tensors],
-    step: int,
+    steps: list[Tensor],
     rate: float,
     momentum: float,
 ) -> None:
-    """One step of torch's own optimiser kernels on the stacks; every client has made ``step``."""
+    """One step of torch's own optimiser kernels; all of these clients have made the same number."""
     names = list(values)
     parameters, gradients = [values[n] for n in names], [grads[n] for n in names]
     state = [[part[n] for n in names] for part in moments]
@@ -208,7 +210,6 @@ def _update(
             gradients = state[0]
         torch._foreach_add_(parameters, gradients, alpha=-rate)
         return
-    steps = [torch.tensor(float(step), device=value.device) for value in parameters]
     with torch.no_grad():
         adamw(
             parameters,
