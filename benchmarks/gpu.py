@@ -35,7 +35,7 @@ from federa.tasks import TextClassification
 from federa.tasks.text_classification import EncodedTexts
 from federa.tasks.windows import Windows
 from federa.train_config import TrainConfig
-from federa.types import Plan
+from federa.types import Plan, Upload
 
 LENGTH, LABELS = 128, 20
 SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -74,7 +74,9 @@ def save_model(name: str, folder: Path) -> str:
     return str(folder)
 
 
-def make_setup(source: str, batch: int, clients: int, steps: int, tokens: int) -> LocalSetup:
+def make_setup(
+    source: str, batch: int, clients: int, steps: int, options: argparse.Namespace
+) -> LocalSetup:
     """Clients of equal size on random texts of full length."""
     rng = numpy.random.default_rng(1)
     number = clients * steps * batch
@@ -85,7 +87,15 @@ def make_setup(source: str, batch: int, clients: int, steps: int, tokens: int) -
     names = tuple(map(str, range(LABELS)))
     examples = EncodedTexts(windows, labels, names, ("",) * number)
     task, method = TextClassification(), Federa(rank=8, solver="exact")
-    plan = Plan("cohort", "cuda:0", "bf16", 4, clients=clients, max_tokens=tokens)
+    plan = Plan(
+        "cohort",
+        "cuda:0",
+        "bf16",
+        4,
+        clients=clients,
+        max_tokens=options.tokens,
+        compile=options.compile,
+    )
     use_plan(plan)
     model = task.build_model(source, names, 1)
     return LocalSetup(
@@ -114,6 +124,11 @@ def seconds_of(turn: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
+def train(worker: StackedWorker, group: list[Work]) -> None:
+    answers = worker.train(0, group)
+    assert all(isinstance(answer, Upload) for answer in answers), answers[0]
+
+
 def peak_rate() -> float:
     """FLOP/s of a large product in bf16."""
     x = torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16)
@@ -124,10 +139,8 @@ def peak_rate() -> float:
 
 def measure(options: argparse.Namespace, name: str, source: str, batch: int) -> None:
     """One row a cohort."""
-    setup = make_setup(source, batch, max(options.cohorts), options.steps, options.tokens)
+    setup = make_setup(source, batch, max(options.cohorts), options.steps, options)
     sequential, worker = SequentialSession(setup), StackedWorker(setup)
-    if options.compile:
-        worker.trainer.model = torch.compile(worker.trainer.model)
     work = {c: setup.rule.download(_State(setup.start), c) for c in range(max(options.cohorts))}
     group = [Work(c, work[c], list(batches(setup, 0, c))) for c in work]
     with FlopCounterMode(display=False) as counter:
@@ -138,7 +151,7 @@ def measure(options: argparse.Namespace, name: str, source: str, batch: int) -> 
     plain, memory = [], {}
     began = time.perf_counter()
     for number in options.cohorts:
-        worker.train(0, group[:number])
+        train(worker, group[:number])
     print(f"{name}: warmed up in {time.perf_counter() - began:.1f} s", flush=True)
     for _ in range(options.repeats):
         torch.cuda.reset_peak_memory_stats()
@@ -148,7 +161,7 @@ def measure(options: argparse.Namespace, name: str, source: str, batch: int) -> 
         memory[0] = torch.cuda.max_memory_allocated()
         for number in options.cohorts:
             torch.cuda.reset_peak_memory_stats()
-            found[number].append(seconds_of(lambda n=number: worker.train(0, group[:n])))  # type: ignore[misc]
+            found[number].append(seconds_of(lambda n=number: train(worker, group[:n])))  # type: ignore[misc]
             memory[number] = torch.cuda.max_memory_allocated()
     alone = options.steps * batch / statistics.median(plain)
     print(
@@ -176,13 +189,13 @@ class _State:
 
 def profile(options: argparse.Namespace, source: str) -> None:
     """Where the time of a large stack goes."""
-    setup = make_setup(source, 8, 32, 2, options.tokens)
+    setup = make_setup(source, 8, 32, 2, options)
     worker = StackedWorker(setup)
     work = {c: setup.rule.download(_State(setup.start), c) for c in range(32)}
     group = [Work(c, work[c], list(batches(setup, 0, c))) for c in work]
-    worker.train(0, group)
+    train(worker, group)
     with torch.profiler.profile() as found:
-        worker.train(0, group)
+        train(worker, group)
         torch.cuda.synchronize()
     print(
         found.key_averages().table(
@@ -200,7 +213,7 @@ def main() -> None:
     parser.add_argument("--models", default=",".join(SHAPES))
     parser.add_argument("--batches", type=numbers, default=[8, 32])
     parser.add_argument("--cohorts", type=numbers, default=[1, 4, 8, 16, 32, 64])
-    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--tokens", type=int, default=16384, help="of one pass")
     parser.add_argument("--compile", action="store_true")

@@ -75,7 +75,7 @@ def _obstacle(
     examples: Encoded,
 ) -> str | None:
     """Why the clients of this run cannot be stacked, or None."""
-    from federa.engines.stacking import inputs_of, why_not_stacked
+    from federa.engines.stacking import inputs_of, mapped_modules
 
     if config.train.dropout:
         return "train.dropout draws for every client by itself"
@@ -86,7 +86,13 @@ def _obstacle(
             f"client of {config.method.name}, {own / GIB:.2g} GiB"
         )
     batch = inputs_of(config.task, examples, plan.device)
-    return why_not_stacked(model, layout.shared, batch)
+    try:
+        mapped = mapped_modules(model, layout.shared, batch)
+    except ValueError as error:
+        return str(error)
+    if settings.compile and mapped:
+        return f"engine.compile cannot compile {mapped[0]}, which is mapped over the clients"
+    return None
 
 
 def client_bytes(config: RunConfig, model: nn.Module, layout: Layout) -> int:
@@ -144,6 +150,7 @@ def _shared(
         max_tokens=max_tokens,
         frozen_layers=frozen,
         cache_bytes=int(settings.cache_gib * GIB),
+        compile=settings.compile,
         reasons=(*plan.reasons, ", ".join(parts)),
     )
 

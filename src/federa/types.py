@@ -140,4 +140,5 @@ class Plan:
     max_tokens: int = 0
     frozen_layers: int = 0
     cache_bytes: int = 0
+    compile: bool = False
     reasons: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from conformance.combinations import difference, small
 from federa.config import RunConfig
 from federa.engines.stacked_modules import Cohort, Stacked, StackedAny
 from federa.engines.stacked_training import Trainer, Work
-from federa.engines.stacking import inputs_of, stack_model, why_not_stacked
+from federa.engines.stacking import inputs_of, mapped_modules, stack_model
 from federa.last_layer import read_first_position_only
 from federa.local import LocalSetup, batches, load_params, train_client
 from federa.methods import METHODS
@@ -247,11 +247,14 @@ def test_what_all_rows_share_is_stacked_with_the_module_around_it(
         config = configure(TASKS[0], tiny_model(architecture), tiny_table, ADAMW)
         setup, *_ = prepare(config)
         model, layout = setup.build()
-        stack_model(model, layout.shared, inputs_of(setup.task, setup.examples, "cpu"))
+        inputs = inputs_of(setup.task, setup.examples, "cpu")
+        told = mapped_modules(model, layout.shared, inputs)
+        stack_model(model, layout.shared, inputs)
         found[architecture] = [
             name for name, module in model.named_modules() if isinstance(module, StackedAny)
         ]
         assert any(isinstance(module, Stacked) for module in model.modules())
+        assert told == found[architecture]
     assert found["bert"] == []
     assert found["deberta-v2"] == [f"deberta.encoder.layer.{i}.attention.self" for i in (0, 1)]
 
@@ -300,8 +303,8 @@ class Reader(nn.Module):
 
 
 def test_a_model_that_cannot_be_stacked_is_told() -> None:
-    reason = why_not_stacked(Reader(), ["bias"], {"input_ids": torch.ones(1, 4)})
-    assert reason == "bias: nothing below the whole model maps rows to rows"
+    with pytest.raises(ValueError, match=r"^bias: nothing below the whole model maps rows"):
+        mapped_modules(Reader(), ["bias"], {"input_ids": torch.ones(1, 4)})
 
 
 def test_lengths_of_read_only_arrays(tiny_model: Callable[[str], str], tiny_table: Path) -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from federa.engines.evaluation import evaluation_batches, score_split, windows_by_row
 from federa.engines.workers import Lost, Pool, one_line
 from federa.local import LocalSetup
-from federa.registry import RECORD, Integer, Real
+from federa.registry import RECORD, Flag, Integer, Real
 from federa.types import ClientFailure, Download, ServerState, Upload
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ class Cohort(BaseModel):
     a thread on a CPU; clients: at most so many in one stack, auto follows memory_gib and the length
     of the texts; memory_gib: for trained tensors, gradients and optimiser state of all clients that
     are trained at once, null takes a quarter of the machine's memory; cache_gib: on disk, for the
-    output of layers below the first trained one, where there are such; 0 computes it every time.
+    output of layers below the first trained one, where there are such; 0 computes it every time; compile:
+    with torch.compile, which takes half a minute first and pays in long runs on a GPU alone.
     """
 
     model_config = RECORD
@@ -43,6 +44,7 @@ class Cohort(BaseModel):
     clients: Literal["auto"] | Annotated[Integer, Field(ge=1)] = "auto"
     memory_gib: Real | None = Field(None, gt=0)
     cache_gib: Real = Field(4.0, ge=0)
+    compile: Flag = False
 
     def open(self, setup: LocalSetup) -> Session:
         """Load the model, stack it, and start the workers."""

@@ -7,7 +7,7 @@ Letters: C clients, N rows (windows), B rows of a client, T = B times the positi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -224,7 +224,7 @@ class StackedAny(Stacked):
         )
 
 
-FORMS: dict[type[nn.Module], Callable[..., Stacked]] = {
+FORMS: dict[type[nn.Module], type[Stacked]] = {
     LowRankLinear: StackedLowRank,
     BottleneckLinear: StackedBottleneck,
     nn.Linear: StackedLinear,

@@ -53,9 +53,7 @@ class Stacks:
         """The clients' stacks before their first step."""
 
         def stack(parts: Sequence[Tensors]) -> Tensors:
-            return {
-                name: torch.stack([part[name] for part in parts]).to(device) for name in parts[0]
-            }
+            return {name: _stacked([part[name] for part in parts], device) for name in parts[0]}
 
         params = stack([work.download.params for work in group])
 
@@ -169,14 +167,14 @@ class Trainer:
         self, group: Sequence[Work], stacks: Stacks, losses: Losses, rate: float
     ) -> list[Upload | ClientFailure]:
         rule, sizes = self.setup.rule, self.setup.clients
-        values = {name: value.cpu() for name, value in stacks.values.items()}
+        values = to_cpu(stacks.values)
         totals, numbers = losses.sums.tolist(), losses.counts.tolist()
         answers: list[Upload | ClientFailure] = []
         for place, work in enumerate(group):
             if not math.isfinite(totals[place]):
                 answers.append(ClientFailure(work.client, NOT_FINITE))
                 continue
-            params = {name: value[place].clone() for name, value in values.items()}
+            params = {name: value[place] for name, value in values.items()}
             extra = rule.finish(params, work.download, len(work.batches), rate)
             metrics = {
                 "loss": totals[place] / max(1.0, numbers[place]),
@@ -185,6 +183,25 @@ class Trainer:
             num_examples = len(sizes[work.client])
             answers.append(Upload(work.client, params, num_examples, extra, metrics))
         return answers
+
+
+def _stacked(parts: Sequence[Tensor], device: str) -> Tensor:
+    """[C, ...] on ``device``; what all clients received alike is neither copied nor sent C times."""
+    if all(part is parts[0] for part in parts):
+        return on_device({"": parts[0]}, device)[""].expand(len(parts), *parts[0].shape)
+    return on_device({"": torch.stack(list(parts))}, device)[""]
+
+
+def to_cpu(tensors: Tensors) -> Tensors:
+    """The tensors on the CPU, those of a GPU through pinned memory."""
+    if all(value.device.type == "cpu" for value in tensors.values()):
+        return tensors
+    held = {
+        name: torch.empty_like(value, device="cpu", pin_memory=True).copy_(value, non_blocking=True)
+        for name, value in tensors.items()
+    }
+    torch.cuda.synchronize()
+    return held
 
 
 NOT_FINITE = "FloatingPointError: the training loss is not finite; a smaller learning rate may help"

@@ -37,6 +37,8 @@ class StackedWorker:
         self.folded = fold_low_rank(self.scored, layout, masters)
         inputs = inputs_of(setup.task, setup.examples, setup.plan.device)
         cohort = stack_model(model, layout.shared, inputs)
+        if setup.plan.compile:
+            model = torch.compile(model)  # type: ignore[assignment]
         self.trainer = Trainer(setup, model, cohort, setup.plan.max_tokens, self.prefixes)
 
     def answer(self, job: tuple[Any, ...]) -> Any:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from federa.engines.stacked_modules import FORMS, Cohort, StackedAny
+from federa.engines.stacked_modules import FORMS, Cohort, Stacked, StackedAny
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
@@ -42,8 +42,8 @@ def stack_model(model: nn.Module, trained: Sequence[str], batch: dict[str, Tenso
     for name in outermost(_home(model, tensor, two, three) for tensor in trained):
         module = model.get_submodule(name)
         own = [tensor for tensor in trained if tensor.startswith(f"{name}.")]
-        form = FORMS.get(type(module))
-        if form is not None and all(tensor.rpartition(".")[0] == name for tensor in own):
+        form = _form(model, name, trained)
+        if form is not None:
             stacked: nn.Module = form(module, name, own, cohort)
         else:
             of_rows = _rows(two[name].arguments[0], three[name].arguments[0])
@@ -53,17 +53,21 @@ def stack_model(model: nn.Module, trained: Sequence[str], batch: dict[str, Tenso
     return cohort
 
 
-def why_not_stacked(
-    model: nn.Module, trained: Sequence[str], batch: dict[str, Tensor]
-) -> str | None:
-    """Why ``stack_model`` would fail, or None; the model is left as it is."""
+def mapped_modules(model: nn.Module, trained: Sequence[str], batch: dict[str, Tensor]) -> list[str]:
+    """The modules that ``stack_model`` would map by ``torch.vmap``; the model is left as it is.
+
+    Raises: ValueError if the model cannot be stacked.
+    """
     two, three = (_watch(model, batch, rows) for rows in (2, 3))
-    try:
-        for tensor in trained:
-            _home(model, tensor, two, three)
-    except ValueError as error:
-        return str(error)
-    return None
+    names = outermost(_home(model, tensor, two, three) for tensor in trained)
+    return [name for name in names if _form(model, name, trained) is None]
+
+
+def _form(model: nn.Module, name: str, trained: Sequence[str]) -> type[Stacked] | None:
+    """The stacked form of a module all of whose trained tensors are its own, or None."""
+    own = [tensor for tensor in trained if tensor.startswith(f"{name}.")]
+    direct = all(tensor.rpartition(".")[0] == name for tensor in own)
+    return FORMS.get(type(model.get_submodule(name))) if direct else None
 
 
 def inputs_of(task: Task, encoded: Encoded, device: str) -> dict[str, Tensor]:
