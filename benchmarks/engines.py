@@ -2,11 +2,11 @@
 
 python benchmarks/engines.py --length 128 --batch 8 --clients 10 --steps 10 --repeats 5
 
-The clients of one round of ``lora`` on MiniLM: the same batches, steps and start for everybody. Texts
-are 20 Newsgroups (length above 64) or SemEval-2010 Task 8 where $FEDERA_DATA has them, else the
-built-in corpus. Ratios are medians of the ratios to ``bare, longest`` within a turn. FLOPs are counted
-on the bare loop with torch's counter, padding to the longest window included, and set against the
-matrix products of this machine, which are measured in the same turns.
+The clients of one round of ``lora`` on MiniLM: the same batches, steps and start for everybody.
+Texts are 20 Newsgroups (length above 64) or SemEval-2010 Task 8 where $FEDERA_DATA has them, else
+the built-in corpus. Ratios are medians of the ratios to ``bare, longest`` within a turn. FLOPs are
+counted on the bare loop with torch's counter, padding to the longest window included, and set
+against the matrix products of this machine, which are measured in the same turns.
 """
 
 from __future__ import annotations

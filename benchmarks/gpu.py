@@ -3,9 +3,9 @@
 python benchmarks/gpu.py [--models roberta-base,deberta-v3-base] [--batches 8,32] [--tokens 16384]
 
 Shapes of the published models with random weights, texts of 128 random tokens, FeDeRA of rank 8 on
-query and value, the head trained too, bf16 products of frozen weights. Examples a second are medians
-over turns; the fraction of peak is the FLOPs of the sequential engine's step, counted by torch,
-against an 8192 x 8192 x 8192 product in bf16 in the same call. Needs no flwr and no data.
+query and value, the head trained too, bf16 products of frozen weights. Examples a second are
+medians over turns; the fraction of peak is the FLOPs of the sequential engine's step, counted by
+torch, against an 8192 x 8192 x 8192 product in bf16 in the same call. Needs no flwr and no data.
 """
 
 from __future__ import annotations
@@ -165,7 +165,8 @@ def measure(options: argparse.Namespace, name: str, source: str, batch: int) -> 
             memory[number] = torch.cuda.max_memory_allocated()
     alone = options.steps * batch / statistics.median(plain)
     print(
-        f"{name}, batch {batch}, {per_example / 1e9:.1f} GFLOP an example, product {peak / 1e12:.0f} TFLOP/s"
+        f"{name}, batch {batch}, {per_example / 1e9:.1f} GFLOP an example, "
+        f"product {peak / 1e12:.0f} TFLOP/s"
     )
     print("| clients | examples/s | of sequential | of peak | memory |\n|---|--:|--:|--:|--:|")
     rows = [("sequential", alone, memory[0])]

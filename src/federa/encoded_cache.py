@@ -12,7 +12,6 @@ import json
 import mmap
 import os
 import platform
-import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -71,8 +70,6 @@ def encode_cached(
         return task.encode(table, labels, tokenizer, max_length)
     with suppress(Exception):  # absent, or damaged: made anew
         kept: Encoded = _read(path, table)
-        # torch says so of every read-only array that it is shown, if only to copy from it
-        warnings.filterwarnings("ignore", "The given NumPy array is not writ", UserWarning)
         return kept
     encoded = task.encode(table, labels, tokenizer, max_length)
     with suppress(Exception):  # a cache that cannot be written is no reason to stop

@@ -53,8 +53,9 @@ def _check(settings: Cohort, plan: Plan) -> None:
     """Refuse workers that there cannot be."""
     from federa.engines.workers import can_fork
 
-    if settings.workers == "auto" or settings.workers == 1:
+    if settings.workers in {"auto", 1}:
         return
+    assert isinstance(settings.workers, int)
     if settings.workers > plan.threads:
         raise ConfigError(
             f"engine.workers: {settings.workers} exceeds the {plan.threads} of engine.threads; "
@@ -62,7 +63,7 @@ def _check(settings: Cohort, plan: Plan) -> None:
         )
     if plan.device != "cpu" or not can_fork():
         raise ConfigError(
-            f"engine.workers: {settings.workers} need a CPU and an operating system with fork; use 1"
+            f"engine.workers: {settings.workers} need a CPU and a system with fork (Linux); use 1"
         )
 
 
@@ -128,12 +129,14 @@ def _shared(
     per_round = federation.clients_per_round or federation.num_clients or plan.threads
     fit = memory_bytes(settings, plan) // client_bytes(config, model, layout)
     on_cpu = plan.device == "cpu"
-    workers = settings.workers
-    if workers == "auto":
+    if settings.workers != "auto":
+        workers = settings.workers
+    else:
         workers = min(plan.threads, per_round, fit) if on_cpu and can_fork() else 1
     max_tokens = MAX_TOKENS[plan.device.partition(":")[0]]
-    clients = settings.clients
-    if clients == "auto":
+    if settings.clients != "auto":
+        clients = settings.clients
+    else:
         clients = _stack_size(config, max_tokens, examples) if _gains(config, on_cpu) else 1
     clients = max(1, min(clients, fit // workers, math.ceil(per_round / workers)))
     frozen = num_frozen_layers(model, layout.shared) if on_cpu and settings.cache_gib else 0

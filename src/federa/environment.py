@@ -63,6 +63,7 @@ def _commit() -> str | None:
 
 
 def processor() -> str:
+    """The name of the processor, as Linux tells it, else what Python says."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

@@ -71,6 +71,7 @@ def use_plan(plan: Plan) -> None:
     torch.set_num_threads(plan.threads)
     on_cpu = plan.device == "cpu"  # on a GPU, repeatable kernels cost much and not all are
     torch.use_deterministic_algorithms(on_cpu, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a seventh of a step, for nothing
+    # a seventh of a step, for nothing
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if not on_cpu:  # float32 products beside bf16 ones may use the matrix units too
         torch.set_float32_matmul_precision("high" if plan.precision == "bf16" else "highest")

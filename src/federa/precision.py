@@ -29,8 +29,8 @@ class Bf16Linear(nn.Module):
     """A linear layer whose product runs in bf16: [..., d_in] -> [..., d_out], float32 or bf16.
 
     A frozen weight is stored in bf16 once; a trained one stays float32 and is rounded in each
-    product. A frozen bias joins the product; a trained one is added to it in float32. narrow: whether
-    the output stays bf16, for readers that round it to bf16 anyway or compute with it in bf16.
+    product. A frozen bias joins the product; a trained one is added to it in float32. narrow:
+    whether the output stays bf16, for readers that round it in any case or compute in bf16.
     """
 
     def __init__(self, linear: nn.Linear, *, narrow: bool = False) -> None:
@@ -56,10 +56,10 @@ class Bf16Linear(nn.Module):
 def use_bf16(model: nn.Module, keep: frozenset[str], device: str = "cpu") -> None:
     """Replace every linear layer of ``model`` by its bf16 form, in place, but for ``keep``.
 
-    keep: names of parameters (the task head's) whose layers stay as they are. Where the architecture
-    says that an activation reads a layer's output, that stays bf16 (what the activation returns is
-    rounded to bf16 in any case); on a GPU also what attention reads: on a CPU its backward pass is
-    many times as slow in bf16 as in float32.
+    keep: names of parameters (the task head's) whose layers stay as they are. Where the
+    architecture says that an activation reads a layer's output, that stays bf16 (what the
+    activation returns is rounded to bf16 in any case); on a GPU also what attention reads: on a
+    CPU its backward pass is many times as slow in bf16 as in float32.
     """
     known = architecture_of(model)
     narrow_names: tuple[str, ...] = ()

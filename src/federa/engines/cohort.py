@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 class Cohort(BaseModel):
     """Train several clients of a round at once: frozen weights are used once for all of them.
 
-    device: auto takes the first CUDA device if there is one; threads: of the CPU, in all; auto takes
-    all cores that this process may use; workers: processes among which they are shared, auto is one
-    a thread on a CPU; clients: at most so many in one stack, auto follows memory_gib and the length
-    of the texts; memory_gib: for trained tensors, gradients and optimiser state of all clients that
-    are trained at once, null takes a quarter of the machine's memory; cache_gib: on disk, for the
-    output of layers below the first trained one, where there are such; 0 computes it every time; compile:
-    with torch.compile, which takes half a minute first and pays in long runs on a GPU alone.
+    device: auto takes the first CUDA device if there is one; threads: of the CPU, in all; auto
+    takes all cores that this process may use; workers: processes of one thread that share the
+    clients, auto is one a thread on a CPU; clients: at most so many in one stack, auto follows
+    memory_gib and the length of the texts; memory_gib: for trained tensors, gradients and optimiser
+    state of all clients that are trained at once, null takes a quarter of the machine's memory;
+    cache_gib: on disk, for the output of layers below the first trained one, where there are such;
+    0 computes it every time; compile: with torch.compile, which takes half a minute first and pays
+    in long runs on a GPU alone.
     """
 
     model_config = RECORD
@@ -147,7 +148,7 @@ class CohortSession:
         }
 
     def other_peak_bytes(self) -> int:
-        """The most memory that each worker held of its own since the last training, times workers."""
+        """What each worker held of its own at most since the last training, times workers."""
         return self.pool.peak_bytes * self.setup.plan.workers if self.pool is not None else 0
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 Rows of a batch belong to clients. A stacked module uses its frozen weights once for all rows and
 each client's trained tensors for that client's rows alone, so gradients separate exactly.
-Letters: C clients, N rows (windows), B rows of a client, T = B times the positions of a row, D width.
+Letters: C clients, N rows (windows), B rows of a client, D width.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Cohort:
         self._owners, self._slots = moved["owners"], moved["slots"]
 
     def spread(self, x: Tensor) -> Tensor:
-        """Rows [N, ...] by client, [C, B, ...]; a client with fewer rows is filled up with zeros."""
+        """Rows [N, ...] by client, [C, B, ...]; a client with fewer rows gets zeros."""
         if self._slots is not None:
             grid = x.new_zeros((self.num_clients * self._rows_each, *x.shape[1:]))
             x = grid.index_copy(0, self._slots, x)
@@ -74,7 +74,7 @@ class Cohort:
         return self.collect(y.reshape(*spread.shape[:-1], weight.shape[1]))
 
     def each(self, value: Tensor, like: Tensor) -> Tensor:
-        """[C, D] as what broadcasts over rows shaped as ``like`` [N, ..., D]: that of the client."""
+        """[C, D] as what broadcasts over rows shaped as ``like`` [N, ..., D]."""
         rows = (
             value.repeat_interleave(self._rows_each, 0)
             if self._owners is None
@@ -106,7 +106,7 @@ class StackedLowRank(Stacked):
     inner: LowRankLinear
 
     def forward(self, x: Tensor) -> Tensor:
-        """The layer's output [N, ..., D_out] for x [N, ..., D_in], in the type of the frozen one."""
+        """y [N, ..., D_out] for x [N, ..., D_in], in the type of the frozen layer's output."""
         y: Tensor = self.inner.base(x)
         kind = y.dtype
         for part in self.inner.parts:
@@ -122,7 +122,7 @@ class StackedLowRank(Stacked):
 
 
 class StackedLinear(Stacked):
-    """A linear layer, in float32 or with a bf16 product, of which weight, bias or both are trained."""
+    """A linear layer, of float32 or bf16 products, with a trained weight, bias or both."""
 
     inner: nn.Linear | Bf16Linear
 

@@ -1,7 +1,7 @@
 """The optimiser steps of several clients at once, each as ``local.train_client`` makes them.
 
-Every trained tensor is a stack [C, ...]; clients with more steps come first, so that those which are
-still training are the beginning of every stack, and those which have finished are left alone.
+Every trained tensor is a stack [C, ...]; clients with more steps come first, so that those which
+are still training are the beginning of every stack, and those which have finished are left alone.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ class Trainer:
 
 
 def _stacked(parts: Sequence[Tensor], device: str) -> Tensor:
-    """[C, ...] on ``device``; what all clients received alike is neither copied nor sent C times."""
+    """[C, ...] on ``device``; what all clients received alike is sent there once."""
     if all(part is parts[0] for part in parts):
         return on_device({"": parts[0]}, device)[""].expand(len(parts), *parts[0].shape)
     return on_device({"": torch.stack(list(parts))}, device)[""]

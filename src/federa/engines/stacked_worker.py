@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,14 +37,14 @@ class StackedWorker:
         self.folded = fold_low_rank(self.scored, layout, masters)
         inputs = inputs_of(setup.task, setup.examples, setup.plan.device)
         cohort = stack_model(model, layout.shared, inputs)
-        if setup.plan.compile:
-            model = torch.compile(model)  # type: ignore[assignment]
-        self.trainer = Trainer(setup, model, cohort, setup.plan.max_tokens, self.prefixes)
+        trained: Any = torch.compile(model) if setup.plan.compile else model
+        self.trainer = Trainer(setup, trained, cohort, setup.plan.max_tokens, self.prefixes)
 
     def answer(self, job: tuple[Any, ...]) -> Any:
         """Do a job: ``("train", round, group)`` or ``("predict", params, split, batches)``."""
         kind, *arguments = job
-        return {"train": self.train, "predict": self.predict}[kind](*arguments)
+        work: dict[str, Callable[..., Any]] = {"train": self.train, "predict": self.predict}
+        return work[kind](*arguments)
 
     def train(self, round: int, group: Sequence[Work]) -> list[Upload | ClientFailure]:
         """The clients of ``group`` together; if that raises, one by one, so that it is known whose
@@ -80,5 +80,5 @@ def _sharing_copy(model: nn.Module) -> nn.Module:
     """The modules anew, with the same frozen tensors; those that are trained are copied."""
     frozen = [value for value in model.parameters() if not value.requires_grad]
     shared = {id(value): value for value in [*frozen, *model.buffers()]}
-    copied: nn.Module = copy.deepcopy(model, shared)  # type: ignore[arg-type]
+    copied: nn.Module = copy.deepcopy(model, shared)
     return copied.eval()

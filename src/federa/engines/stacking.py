@@ -32,14 +32,15 @@ class Calls:
 def stack_model(model: nn.Module, trained: Sequence[str], batch: dict[str, Tensor]) -> Cohort:
     """Replace, in place, every module that owns one of ``trained`` by its stacked form.
 
-    batch: inputs of one row [1, ...], without targets, from which it is learned what each module is
-    given: a module that is called with rows alone is stacked where it stands. One that is also given
-    what all rows share (DeBERTa's relative positions), or whose tensors are read past it, is stacked
-    together with the module around it.
+    batch: inputs of one row [1, ...], without targets, from which it is learned what each module
+    is given: a module that is called with rows alone is stacked where it stands. One that is also
+    given what all rows share (DeBERTa's relative positions), or whose tensors are read past it, is
+    stacked together with the module around it.
+    Raises: ValueError if only the whole model maps rows to rows.
     """
     cohort = Cohort()
     two, three = (_watch(model, batch, rows) for rows in (2, 3))
-    for name in outermost(_home(model, tensor, two, three) for tensor in trained):
+    for name in outermost(_home(tensor, two, three) for tensor in trained):
         module = model.get_submodule(name)
         own = [tensor for tensor in trained if tensor.startswith(f"{name}.")]
         form = _form(model, name, trained)
@@ -59,7 +60,7 @@ def mapped_modules(model: nn.Module, trained: Sequence[str], batch: dict[str, Te
     Raises: ValueError if the model cannot be stacked.
     """
     two, three = (_watch(model, batch, rows) for rows in (2, 3))
-    names = outermost(_home(model, tensor, two, three) for tensor in trained)
+    names = outermost(_home(tensor, two, three) for tensor in trained)
     return [name for name in names if _form(model, name, trained) is None]
 
 
@@ -86,7 +87,7 @@ def outermost(names: Iterable[str]) -> list[str]:
     return kept
 
 
-def _home(model: nn.Module, tensor: str, two: dict[str, Calls], three: dict[str, Calls]) -> str:
+def _home(tensor: str, two: dict[str, Calls], three: dict[str, Calls]) -> str:
     """The smallest module around a trained tensor that maps rows to rows."""
     name = tensor.rpartition(".")[0]
     while name:

@@ -1,8 +1,8 @@
 """Processes of one thread that share the parent's memory: forked, so that nothing is copied.
 
-Linux only. A child computes and answers, and touches no file of the run: everything that it inherits
-beyond its own pipe is closed at once, so that a parent that is killed leaves neither locks nor
-children behind.
+Linux only. A child computes and answers, and touches no file of the run: everything that it
+inherits beyond its own pipe is closed at once, so that a parent that is killed leaves neither locks
+nor children behind.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def one_line(error: BaseException) -> str:
 
 
 def dump(content: Any) -> bytes:
-    """``content`` pickled, its CPU tensors as arrays, which is many times as fast as torch's way."""
+    """``content`` pickled, its CPU tensors as arrays, which is faster than torch's way."""
     buffer = io.BytesIO()
     _Pickler(buffer, protocol=5).dump(content)
     return buffer.getvalue()
