@@ -124,6 +124,13 @@ def seconds_of(turn: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
+def difference(found: Any, wanted: Any, start: Any) -> float:
+    """||found - wanted|| / ||wanted - start||."""
+    apart = sum(float((found[name] - value).square().sum()) for name, value in wanted.items())
+    move = sum(float((value - start[name]).square().sum()) for name, value in wanted.items())
+    return (apart / move) ** 0.5
+
+
 def train(worker: StackedWorker, group: list[Work]) -> None:
     answers = worker.train(0, group)
     assert all(isinstance(answer, Upload) for answer in answers), answers[0]
@@ -164,9 +171,14 @@ def measure(options: argparse.Namespace, name: str, source: str, batch: int) -> 
             found[number].append(seconds_of(lambda n=number: train(worker, group[:n])))  # type: ignore[misc]
             memory[number] = torch.cuda.max_memory_allocated()
     alone = options.steps * batch / statistics.median(plain)
+    wanted = {upload.client: upload.params for upload in sequential.train(0, {0: work[0]})}  # type: ignore[union-attr]
+    (first, *_) = worker.train(0, group[: min(4, len(group))])
+    assert isinstance(first, Upload)
+    apart = difference(first.params, wanted[0], setup.start)
     print(
         f"{name}, batch {batch}, {per_example / 1e9:.1f} GFLOP an example, "
-        f"product {peak / 1e12:.0f} TFLOP/s"
+        f"product {peak / 1e12:.0f} TFLOP/s; update of a client among four against alone, both in "
+        f"bf16: {apart:.1e} of its norm"
     )
     print("| clients | examples/s | of sequential | of peak | memory |\n|---|--:|--:|--:|--:|")
     rows = [("sequential", alone, memory[0])]

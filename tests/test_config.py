@@ -110,7 +110,7 @@ def test_defaults() -> None:
             "final": "best and latest",
             "validation_fraction": 0.1,
         },
-        "engine": {"name": "sequential", "device": "auto", "threads": "auto"},
+        "engine": {"name": "auto", "device": "auto", "threads": "auto"},
     }
 
 
@@ -126,7 +126,7 @@ def test_defaults() -> None:
         ("partition", "by_client", "natural"),
         ("data", "demo", "servicedesk"),
         ("data", "SemEval", "semeval2010task8"),
-        ("engine", "auto", "sequential"),
+        ("engine", "stacked", "cohort"),
         ("task", "sequence_classification", "text_classification"),
     ],
 )

@@ -26,7 +26,12 @@ GIB = 1 << 30
 
 
 def plan_engine(
-    config: RunConfig, plan: Plan, model: nn.Module, layout: Layout, examples: Encoded
+    config: RunConfig,
+    plan: Plan,
+    model: nn.Module,
+    layout: Layout,
+    examples: Encoded,
+    num_clients: int,
 ) -> Plan:
     """``plan`` with the engine, workers, size of a stack and frozen layers that suit the run.
 
@@ -46,7 +51,8 @@ def plan_engine(
             )
         reason = f"sequential: {obstacle}"
         return replace(plan, engine="sequential", reasons=(*plan.reasons, reason))
-    return _shared(config, settings, plan, model, layout, examples)
+    per_round = config.federation.clients_per_round or num_clients
+    return _shared(config, settings, plan, model, layout, examples, per_round)
 
 
 def _check(settings: Cohort, plan: Plan) -> None:
@@ -80,11 +86,13 @@ def _obstacle(
 
     if config.train.dropout:
         return "train.dropout draws for every client by itself"
+    least = 1 if settings.workers == "auto" else settings.workers
     own = client_bytes(config, model, layout)
-    if own > memory_bytes(settings, plan):
+    if least * own > memory_bytes(settings, plan):
+        many = "one client" if least == 1 else f"{least} clients, one a worker,"
         return (
-            f"engine.memory_gib: {memory_bytes(settings, plan) / GIB:.2g} GiB do not hold one "
-            f"client of {config.method.name}, {own / GIB:.2g} GiB"
+            f"engine.memory_gib: {memory_bytes(settings, plan) / GIB:.2g} GiB do not hold {many} "
+            f"of {config.method.name}, {own / GIB:.2g} GiB each"
         )
     batch = inputs_of(config.task, examples, plan.device)
     try:
@@ -121,12 +129,11 @@ def _shared(
     model: nn.Module,
     layout: Layout,
     examples: Encoded,
+    per_round: int,
 ) -> Plan:
     from federa.engines.workers import can_fork
     from federa.frozen_prefix import num_frozen_layers
 
-    federation = config.federation
-    per_round = federation.clients_per_round or federation.num_clients or plan.threads
     fit = memory_bytes(settings, plan) // client_bytes(config, model, layout)
     on_cpu = plan.device == "cpu"
     if settings.workers != "auto":

@@ -103,7 +103,7 @@ def prepare(config: RunConfig) -> tuple[LocalSetup, ServerState, RunFacts, Split
     state = config.rule.start(start, layout, sizes)
     examples, sets = encode_all(config, data, source)
     _check_tokens(model, examples, sets, source)
-    plan = plan_engine(config, plan, model, layout, examples)
+    plan = plan_engine(config, plan, model, layout, examples, len(data.clients))
     facts = RunFacts(
         source=source,
         labels=data.corpus.labels,
