@@ -30,9 +30,20 @@ from typing import Any, TypeVar
 
 import numpy
 
+from federa.checkpoint import LATEST, RunFolder
 from federa.config import RunConfig
+from federa.experiment import run
+from federa.local import LocalSetup
 from federa.measure import RoundRecord, resident_bytes
+from federa.models import hash_encoder, quiet_transformers
+from federa.partition.saved import write_split
+from federa.planning import make_plan, use_plan
+from federa.preparation import data_hash, prepare
 from federa.progress import Item, Silent
+from federa.rounds import run_round
+from federa.tasks.text_classification import EncodedTexts
+from federa.tasks.windows import Windows
+from federa.types import ServerState
 
 Row = dict[str, Any]
 Result = TypeVar("Result")
@@ -62,8 +73,6 @@ def save_tiny(folder: Path) -> str:
     """A BERT of width 64 with two layers and random weights, and its tokenizer."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizer
-
-    from federa.models import quiet_transformers
 
     pieces = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS)
     config = BertConfig(
@@ -108,9 +117,6 @@ def train_settings(options: argparse.Namespace, steps: int, batch: int, length: 
 
 
 def clients_per_round(options: argparse.Namespace, number: int) -> Row:
-    from federa.preparation import prepare
-    from federa.rounds import run_round
-
     root = os.environ.get("FEDERA_DATA")
     semeval = root is not None and (Path(root) / "semeval2010task8").is_dir()
     federation = {"num_clients": max(SIZES["a"]), "clients_per_round": number}
@@ -145,100 +151,94 @@ def clients_per_round(options: argparse.Namespace, number: int) -> Row:
 # b: clients in all
 
 
-def clients_in_all(options: argparse.Namespace, number: int) -> Row:
-    from federa.checkpoint import RunFolder
-    from federa.engine_planning import plan_engine
-    from federa.local import LocalSetup
-    from federa.models import hash_encoder
-    from federa.partition import Iid
-    from federa.partition.saved import write_split
-    from federa.planning import make_plan, use_plan
-    from federa.preparation import data_hash
-    from federa.rounds import run_round
-    from federa.tasks.text_classification import EncodedTexts
-    from federa.tasks.windows import Windows
-
+def random_examples(number: int) -> EncodedTexts:
+    """Windows of random tokens, one an example."""
     rng = numpy.random.default_rng(1)
-    num_windows = WINDOWS // 100 if options.small else WINDOWS
-    offsets = numpy.arange(num_windows + 1, dtype=numpy.int64)
-    ids = rng.integers(5, 5 + len(WORDS), num_windows * LENGTH, dtype=numpy.int32)
+    offsets = numpy.arange(number + 1, dtype=numpy.int64)
+    ids = rng.integers(5, 5 + len(WORDS), number * LENGTH, dtype=numpy.int32)
     windows = Windows(ids, offsets * LENGTH, offsets, pad_id=0)
-    labels = rng.integers(0, len(LABELS), num_windows)
-    texts = tuple(map(str, range(num_windows)))
-    examples = EncodedTexts(windows, labels, LABELS, texts)
-    table = {"text": list(texts), "label": [LABELS[label] for label in labels]}
-    with tempfile.TemporaryDirectory() as folder:
-        source = save_tiny(Path(folder))
-        federation = {"num_clients": number, "clients_per_round": 10, "num_rounds": MANY_ROUNDS}
+    labels = rng.integers(0, len(LABELS), number)
+    return EncodedTexts(windows, labels, LABELS, tuple(map(str, range(number))))
+
+
+def make_setup(
+    config: RunConfig, examples: EncodedTexts, number: int, seconds: dict[str, float]
+) -> tuple[LocalSetup, ServerState]:
+    """What ``federa.preparation.prepare`` makes, without texts; ``seconds`` gets what it took."""
+    task, method = config.task, config.method
+    model = task.build_model(config.model, LABELS, config.seed)
+    base_hash, start = hash_encoder(model), method.start(model, config.seed)
+    layout = method.attach(model, start)
+    plan = make_plan(config)
+    use_plan(plan)
+    workers = min(plan.threads, 10)
+    plan = replace(plan, workers=workers, clients=-(-10 // workers), max_tokens=1024)
+    keys, rng = [LABELS[label] for label in examples.labels], numpy.random.default_rng(1)
+    clients, seconds["iid split"] = timed(lambda: config.partition.split(keys, number, rng))
+    _, seconds["its hash"] = timed(lambda: data_hash(examples, clients, {}))
+    sizes = {client: len(rows) for client, rows in enumerate(clients)}
+    state, seconds["rule's start"] = timed(lambda: config.rule.start(start, layout, sizes))
+    setup = LocalSetup(
+        source=config.model,
+        labels=LABELS,
+        task=task,
+        method=method,
+        rule=config.rule,
+        train=config.train,
+        num_rounds=MANY_ROUNDS,
+        seed=config.seed,
+        base_hash=base_hash,
+        start=start,
+        plan=plan,
+        examples=examples,
+        clients=tuple(clients),
+        evaluation={},
+    )
+    return setup, state
+
+
+def clients_in_all(options: argparse.Namespace, number: int) -> Row:
+    examples = random_examples(WINDOWS // 100 if options.small else WINDOWS)
+    table = {"id": list(examples.texts), "text": list(examples.texts)}
+    seconds: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         config = configure(
             options,
-            federation,
-            model=source,
+            {"num_clients": number, "clients_per_round": 10, "num_rounds": MANY_ROUNDS},
+            model=save_tiny(folder / "model"),
             train=train_settings(options, 2, 2, LENGTH),
             evaluation={"every": MANY_ROUNDS},
         )
-        model = config.task.build_model(source, LABELS, config.seed)
-        base_hash, start = hash_encoder(model), config.method.start(model, config.seed)
-        layout = config.method.attach(model, start)
-        plan = make_plan(config)
-        use_plan(plan)
-        plan = plan_engine(config, plan, model, layout, examples)
         before = resident_bytes()
-        split, split_seconds = timed(lambda: Iid().split(table["label"], number, rng))
-        clients = tuple(split)
-        _, hash_seconds = timed(lambda: data_hash(examples, list(clients), {}))
-        sizes = {client: len(rows) for client, rows in enumerate(clients)}
-        state, start_seconds = timed(lambda: config.rule.start(start, layout, sizes))
-        setup = LocalSetup(
-            source=source,
-            labels=LABELS,
-            task=config.task,
-            method=config.method,
-            rule=config.rule,
-            train=config.train,
-            num_rounds=MANY_ROUNDS,
-            seed=config.seed,
-            base_hash=base_hash,
-            start=start,
-            plan=plan,
-            examples=examples,
-            clients=clients,
-            evaluation={},
-        )
-        session, open_seconds = timed(lambda: config.engine.open(setup))
-        prepared = resident_bytes()
-        path = Path(folder) / "split.json"
-        _, write_seconds = timed(lambda: write_split(path, table, clients, None))
-        held: list[int] = []
-        measured = []
-        for _ in range(1 + options.repeats):
-            state, record = run_round(config, setup, session, state, Silent())
-            assert not record.failures, record.failures
-            measured.append(record.measured_seconds)
-            held.append(resident_bytes())
-        met = replace(state, contacted=frozenset(range(number)))  # as after very many rounds
-        home = RunFolder(Path(folder))
-        saves = [timed(lambda: home.save_state(met))[1] for _ in range(options.repeats)]
-        (_, late), _ = timed(lambda: run_round(config, setup, session, met, Silent()))
+        setup, state = make_setup(config, examples, number, seconds)
+        session, seconds["engine opened"] = timed(lambda: config.engine.open(setup))
+        prepared, held, met = resident_bytes(), [], {}
+        for kind in ("a round", "a round, all met"):  # met: as late in a run
+            totals = []
+            for _ in range(1 + options.repeats):
+                state, record = run_round(config, setup, session, state, Silent())
+                assert not record.failures, record.failures
+                totals.append(record.measured_seconds["total"])
+                held.append(resident_bytes())
+            met[kind] = statistics.median(totals[1:])
+            state = replace(state, contacted=frozenset(range(number)))
         session.close()
-        return {
-            "clients in all": f"{number:,}",
-            "examples of one": num_windows // number,
-            "iid split, s": f"{split_seconds:.3f}",
-            "hash of the split": f"{hash_seconds:.3f}",
-            "start of the rule": f"{start_seconds:.3f}",
-            "engine opened": f"{open_seconds:.2f}",
-            "split written": f"{write_seconds:.2f}",
-            "split file": megabytes(path.stat().st_size),
-            "a round, s": f"{statistics.median(m['total'] for m in measured[1:]):.4f}",
-            "with all met": f"{late.measured_seconds['total']:.4f}",
-            "state saved, all met": f"{statistics.median(saves):.4f}",
-            "its file": megabytes((Path(folder) / "latest.safetensors").stat().st_size),
-            "held before": megabytes(before),
-            "prepared": megabytes(prepared),
-            "after round 1": megabytes(held[0]),
-            f"after round {len(held)}": megabytes(held[-1]),
-        }
+        home, path = RunFolder(folder), folder / "split.json"
+        saves = [timed(lambda: home.save_state(state))[1] for _ in range(options.repeats)]
+        seconds |= met | {"state saved": statistics.median(saves)}
+        _, seconds["split written"] = timed(lambda: write_split(path, table, setup.clients, None))
+        files = {"state": (folder / LATEST).stat().st_size, "split file": path.stat().st_size}
+    return {
+        "clients in all": f"{number:,}",
+        "examples of one": len(examples) // number,
+        **{f"{what}, s": f"{found:.4f}" for what, found in seconds.items()},
+        **{what: megabytes(size) for what, size in files.items()},
+        "held before": megabytes(before),
+        "prepared": megabytes(prepared),
+        "after round 1": megabytes(held[0]),
+        f"after round {len(held)}": megabytes(held[-1]),
+    }
 
 
 # c: rounds
@@ -281,8 +281,6 @@ def write_rows(path: Path, number: int) -> None:
 
 
 def rounds(options: argparse.Namespace, number: int) -> Row:
-    import federa
-
     watch = Watch()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -295,7 +293,7 @@ def rounds(options: argparse.Namespace, number: int) -> Row:
             train=train_settings(options, 1, 4, LENGTH),
             evaluation={"every": 100, "final": "best"},
         )
-        result, seconds = timed(lambda: federa.run(config, folder=folder / "runs", progress=watch))
+        result, seconds = timed(lambda: run(config, folder=folder / "runs", progress=watch))
         size = sum(path.stat().st_size for path in result.folder.rglob("*") if path.is_file())
         records = (result.folder / "rounds.jsonl").stat().st_size
     wall = numpy.diff(watch.times)
@@ -320,7 +318,7 @@ PARTS = {"a": clients_per_round, "b": clients_in_all, "c": rounds}
 
 
 def megabytes(number: int) -> str:
-    return f"{number / 1e6:.1f} MB"
+    return f"{number / 1e6:.2f} MB" if number < 1e7 else f"{number / 1e6:.0f} MB"
 
 
 def in_own_process(part: str, size: int) -> Row:

@@ -197,9 +197,10 @@ def print_table(options: argparse.Namespace, runs: dict[str, list[Run]], work: W
         f"threads; medians of {options.repeats}\n"
     )
     print(
-        f"| program | seconds to the end of round {rounds} | lowest, highest | of them before round 1 | to exit "
-        f"| seconds of rounds 2 to {rounds} | examples/s in them | peak memory "
-        f"| accuracy after round {rounds} | cohort bf16's seconds of its | cohort fp32's |"
+        f"| program | seconds to the end of round {rounds} | lowest, highest "
+        f"| of them before round 1 | to exit | seconds of rounds 2 to {rounds} "
+        f"| examples/s in them | peak memory | accuracy after round {rounds} "
+        "| cohort bf16's seconds of its | cohort fp32's |"
     )
     print("|---|" + "--:|" * 10)
     for name, own in runs.items():

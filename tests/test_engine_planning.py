@@ -119,13 +119,10 @@ def test_memory_bounds_the_clients_trained_at_once(
 
 
 def test_memory_bounds_them_also_where_workers_are_asked_for(make: Make) -> None:
-    """By fewer, or by a refusal."""
-    config = make(memory_gib=memory_for(make(), 1.5), workers=2)
-    try:
-        plan = plan_of(config)
-    except ConfigError:
-        return
-    assert plan.workers * plan.clients == 1
+    said = told(make(memory_gib=memory_for(make(), 1.5), workers=2))
+    assert "do not hold 2 clients, one a worker, of federa" in said
+    plan = plan_of(make(memory_gib=memory_for(make(), 2.5), workers=2))
+    assert (plan.workers, plan.clients) == (2, 1)
 
 
 def test_what_a_client_takes(make: Make) -> None:

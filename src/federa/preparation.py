@@ -103,6 +103,7 @@ def prepare(config: RunConfig) -> tuple[LocalSetup, ServerState, RunFacts, Split
     state = config.rule.start(start, layout, sizes)
     examples, sets = encode_all(config, data, source)
     _check_tokens(model, examples, sets, source)
+    model = model.to(plan.device)  # with what attaching added
     plan = plan_engine(config, plan, model, layout, examples, len(data.clients))
     facts = RunFacts(
         source=source,

@@ -20,7 +20,6 @@ from federa.types import Download
     ("engine", "method"),
     [
         pytest.param(ONE, "federa", id="here"),
-        pytest.param({**TWO, "workers": 1}, "federa", id="threads"),
         pytest.param(TWO, "federa", id="workers"),
         pytest.param(TWO, "full", id="workers-full"),
     ],
@@ -42,6 +41,16 @@ def test_updates_equal_the_sequential_ones_and_themselves(
     plain = SequentialSession(setup)
     require_close(found[0], trained(plain, work), state.params)
     require_close(found[1], trained(plain, work, 1), state.params)
+
+
+def test_one_worker_of_two_threads(make: Callable[..., RunConfig]) -> None:
+    setup, state, *_ = prepare(make({**TWO, "workers": 1}))
+    work = {client: one for client, one in everyone(setup, state).items() if client < 2}
+    with closing(CohortSession(setup)) as session:
+        assert session.pool is None
+        found = trained(session, work)
+        assert same_bits(found, trained(session, work))
+    require_close(found, trained(SequentialSession(setup), work), state.params)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -1,6 +1,7 @@
 """Forked processes that answer jobs: what they return, how they are lost, and how they end."""
 
 import fcntl
+import gc
 import multiprocessing
 import os
 import pickle
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -197,6 +199,31 @@ def what_is_open() -> tuple[int, dict[int, str]]:
         except FileNotFoundError:
             continue  # the listing itself
     return torch.get_num_threads(), names
+
+
+def test_what_the_parent_has_thrown_away_closes_nothing_of_the_child(tmp_path: Path) -> None:
+    """Files in cycles that nobody collected yet have numbers that the child's own files get."""
+
+    def target(job: int) -> str:
+        files = [(tmp_path / f"own {number}").open("w") for number in range(40)]
+        gc.collect()
+        for file in files:
+            file.write("kept")
+            file.close()
+        return "all could be written"
+
+    gc.disable()
+    try:
+        thrown = [(tmp_path / f"thrown {number}").open("w") for number in range(40)]
+        thrown.append(thrown)  # type: ignore[arg-type]
+        del thrown
+        pool = Pool(1, target)
+    finally:
+        gc.enable()
+    with closing(pool), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        assert dict(pool.run([0])) == {0: "all could be written"}
+        gc.collect()
 
 
 def test_children_of_a_parent_that_is_killed_end_and_hold_nothing(tmp_path: Path) -> None:
