@@ -152,7 +152,8 @@ def cache_key(
     base_sha256: of the encoder; encoded_digest: of the windows. Of the plan, device, precision and
     threads enter.
     """
-    computed = [plan.device, plan.precision, plan.threads]
+    threads = 1 if plan.workers > 1 else plan.threads  # a worker has one
+    computed = [plan.device, plan.precision, threads]
     parts = [base_sha256, encoded_digest, k, computed, dict(versions), list(special_tokens)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

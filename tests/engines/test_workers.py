@@ -9,16 +9,15 @@ import signal
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from federa.engines.workers import Lost, Pool, can_fork, dump, one_line
+from federa.engines.workers import Lost, Pool, can_fork, one_line
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="workers are forked")
 
@@ -136,15 +135,13 @@ def test_a_process_that_ends_is_replaced(
     assert dict(pool.run([("call", 5)] * 3)) == dict.fromkeys(range(3), 10)
 
 
-def test_one_that_ended_between_two_runs_costs_a_job_and_no_more(pool: Pool) -> None:
+def test_one_that_ended_between_two_runs_costs_nothing(pool: Pool) -> None:
     assert len(dict(pool.run([("sleep", 0.2)] * 2))) == 2
     victim = min(pids())
     os.kill(victim, signal.SIGKILL)
     until(lambda: not alive(victim))
     found = dict(pool.run([("call", place) for place in range(4)]))
-    lost = [answer for answer in found.values() if isinstance(answer, Lost)]
-    assert lost == [Lost("its process ended with -9")]
-    assert sum(answer == 2 * place for place, answer in found.items()) == 3
+    assert found == {place: 2 * place for place in range(4)}
 
 
 def test_an_answer_that_cannot_be_sent_is_lost(capfd: pytest.CaptureFixture[str]) -> None:
@@ -201,10 +198,21 @@ def what_is_open() -> tuple[int, dict[int, str]]:
     return torch.get_num_threads(), names
 
 
-def test_what_the_parent_has_thrown_away_closes_nothing_of_the_child(tmp_path: Path) -> None:
-    """Files in cycles that nobody collected yet have numbers that the child's own files get."""
+class Owner:
+    """An open file in a cycle, which only the collector closes, as such a file object does."""
 
-    def target(job: int) -> str:
+    def __init__(self, path: Path) -> None:
+        self.number, self.cycle = os.open(path, os.O_CREAT | os.O_WRONLY), self
+
+    def __del__(self) -> None:
+        with suppress(OSError):
+            os.close(self.number)
+
+
+def test_what_the_parent_has_thrown_away_closes_nothing_of_the_child(tmp_path: Path) -> None:
+    """Nobody collected it when the child was forked, whose own files then get the same numbers."""
+
+    def target(_: int) -> str:
         files = [(tmp_path / f"own {number}").open("w") for number in range(40)]
         gc.collect()
         for file in files:
@@ -214,16 +222,13 @@ def test_what_the_parent_has_thrown_away_closes_nothing_of_the_child(tmp_path: P
 
     gc.disable()
     try:
-        thrown = [(tmp_path / f"thrown {number}").open("w") for number in range(40)]
-        thrown.append(thrown)  # type: ignore[arg-type]
-        del thrown
+        for number in range(40):
+            Owner(tmp_path / f"thrown {number}")
         pool = Pool(1, target)
     finally:
         gc.enable()
-    with closing(pool), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
+    with closing(pool):
         assert dict(pool.run([0])) == {0: "all could be written"}
-        gc.collect()
 
 
 def test_children_of_a_parent_that_is_killed_end_and_hold_nothing(tmp_path: Path) -> None:
@@ -244,43 +249,6 @@ def test_children_of_a_parent_that_is_killed_end_and_hold_nothing(tmp_path: Path
         assert alive(busy), "it was the lock's owner that ended"
         wanted.touch()
         until(lambda: not alive(busy))
-
-
-def bits(value: torch.Tensor) -> torch.Tensor:
-    return value.contiguous().view(-1).view(torch.uint8) if value.dim() else value.reshape(1)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        torch.randn(3, 4),
-        torch.randn(3, 4, dtype=torch.float64),
-        torch.tensor([1 << 62, -1]),
-        torch.tensor([True, False]),
-        torch.empty(0, 3),
-        torch.empty(0, dtype=torch.int64),
-        torch.tensor(2.5),
-        torch.tensor(7),
-        torch.randn(4, 6).T,
-        torch.randn(4, 6)[:, ::2],
-        torch.randn(1, 3).expand(4, 3),
-        torch.randn(3, 4).to(torch.bfloat16),
-        torch.randn(4, 6).to(torch.bfloat16)[::2].T,
-        torch.randn(3).half(),
-        torch.tensor([float("nan"), float("inf"), -0.0]),
-        torch.randn(3).requires_grad_(),
-    ],
-    ids=lambda value: f"{value.dtype} {list(value.shape)} {value.stride()}",
-)
-def test_tensors_survive(value: torch.Tensor) -> None:
-    content = {"params": [value], "again": (value, 3), "text": "x"}
-    found = pickle.loads(dump(content))
-    assert (list(found), found["text"], found["again"][1]) == (list(content), "x", 3)
-    tensor = found["params"][0]
-    assert tensor is found["again"][0]
-    assert (tensor.dtype, tensor.shape) == (value.dtype, value.shape)
-    assert torch.equal(bits(tensor.detach()), bits(value.detach()))
-    tensor.detach().contiguous().zero_()  # without a warning of memory that is not its own
 
 
 def test_a_failure_is_told_in_one_line() -> None:

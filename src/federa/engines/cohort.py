@@ -78,6 +78,8 @@ class CohortSession:
                 yield ClientFailure(client, one_line(error))
         groups = self._groups(ready)
         jobs = [("train", round, group) for group in groups]
+        if self.pool is not None:
+            self.pool.peak_bytes = 0
         for place, answer in self._run(jobs):
             if isinstance(answer, Lost):
                 yield from (ClientFailure(one.client, answer.reason) for one in groups[place])
@@ -128,10 +130,9 @@ class CohortSession:
                 ]
                 found: dict[int, numpy.ndarray] = {}
                 jobs = [("predict", state.params, split, share) for share in shares if share]
-                for _, answer in self._run(jobs):
-                    if isinstance(answer, Lost):
-                        raise RuntimeError(f"scoring {split}: {answer.reason}")
-                    found |= answer
+                for place, answer in self._run(jobs):
+                    again = isinstance(answer, Lost)  # nothing is known of the state: do it here
+                    found |= self.worker.answer(jobs[place]) if again else answer
                 return windows_by_row(encoded, rows, found)
 
             return of

@@ -7,6 +7,7 @@ nor children behind.
 
 from __future__ import annotations
 
+import gc
 import io
 import multiprocessing
 import os
@@ -55,18 +56,19 @@ class Pool:
     def __init__(self, num_workers: int, target: Callable[[Any], Any]) -> None:
         self._target = target
         self.peak_bytes = 0
+        """The most that a worker held of its own since this was last set to zero."""
         self._workers = [self._fork() for _ in range(num_workers)]
 
     def run(self, jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """The place of each job with its answer, or ``Lost``, as they are ready."""
         waiting = list(range(len(jobs)))
-        self.peak_bytes = 0
         try:
             while waiting or any(worker.job is not None for worker in self._workers):
-                for worker in self._workers:
-                    if worker.job is None and waiting:
-                        worker.job = waiting.pop(0)
-                        self._send(worker, jobs[worker.job])
+                for idle in range(len(self._workers)):
+                    if self._workers[idle].job is None and waiting:
+                        place = waiting.pop(0)
+                        self._send(idle, jobs[place])
+                        self._workers[idle].job = place
                 busy = {worker.pipe: worker for worker in self._workers if worker.job is not None}
                 for pipe in wait(list(busy)):
                     yield self._receive(busy[pipe])  # type: ignore[index]
@@ -76,11 +78,14 @@ class Pool:
                     _end(worker)
                     self._workers[place] = self._fork()
 
-    def _send(self, worker: _Worker, job: Any) -> None:
+    def _send(self, number: int, job: Any) -> None:
+        content = dump(job)
         try:
-            worker.pipe.send_bytes(dump(job))
-        except OSError:
-            return  # it has ended: receiving says so
+            self._workers[number].pipe.send_bytes(content)
+        except OSError:  # it ended while it was idle
+            _end(self._workers[number])
+            self._workers[number] = self._fork()
+            self._workers[number].pipe.send_bytes(content)
 
     def _receive(self, worker: _Worker) -> tuple[int, Any]:
         place = worker.job
@@ -121,13 +126,14 @@ def _end(worker: _Worker) -> None:
 
 def _serve(pipe: Connection, target: Callable[[Any], Any]) -> None:
     """Answer jobs until the parent is gone."""
-    import torch
-
+    gc.freeze()  # the parent's garbage would close files by numbers that are this process's own
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends its children
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     own = pipe.fileno()
     os.closerange(3, own)
     os.closerange(own + 1, os.sysconf("SC_OPEN_MAX"))
+    import torch
+
     torch.set_num_threads(1)
     before = resident_bytes()
     while True:
