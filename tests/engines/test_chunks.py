@@ -17,9 +17,10 @@ def test_what_fits_is_one_pass() -> None:
 
 
 def test_like_lengths_share_a_pass_where_that_saves_tokens() -> None:
-    chunks = cut_step([[0, 1], [2, 3]], LENGTHS, 20)
-    assert [chunk.windows for chunk in chunks] == [(1, 3), (0, 2)]
-    assert [chunk.owners for chunk in chunks] == [(0, 1), (0, 1)]
+    """26 tokens in two passes of 13, or a tenth more; by client, 18 and 20 with padding."""
+    chunks = cut_step([[0, 1], [2, 3]], LENGTHS, 13)
+    assert [chunk.windows for chunk in chunks] == [(3,), (1,), (0, 2)]
+    assert [chunk.owners for chunk in chunks] == [(0,), (0,), (0, 1)]
 
 
 def test_a_clients_batch_stays_whole_where_nothing_is_saved() -> None:
@@ -29,6 +30,11 @@ def test_a_clients_batch_stays_whole_where_nothing_is_saved() -> None:
         (1, 2, (0, 0)),
         (2, 3, (0, 0)),
     ]
+
+
+def test_what_is_little_more_than_a_pass_is_one() -> None:
+    assert len(cut_step([[6, 7], [6, 7], [6, 7]], LENGTHS, 33)) == 1
+    assert len(cut_step([[6, 7], [6, 7], [6, 7]], LENGTHS, 31)) == 3, "batches stay whole"
 
 
 def test_padded_tokens_by_hand() -> None:
@@ -50,6 +56,9 @@ def test_every_row_is_in_one_pass_of_bounded_size(
     )
     assert found == sorted((c, w) for c, batch in enumerate(batches) for w in batch)
     whole = {tuple(sorted(batch)) for batch in batches}
+    total = sum(int(LENGTHS[list(batch)].sum()) for batch in batches)
+    number = max(1, round(total / max_tokens))
+    limit = -(-1.1 * total // number) if number > 1 else float("inf")
     for chunk in chunks:
         assert list(chunk.owners) == sorted(chunk.owners)
         assert chunk.owners[0] == 0
@@ -58,7 +67,7 @@ def test_every_row_is_in_one_pass_of_bounded_size(
         one_batch = len(chunk.windows) == 1 or (
             len(set(chunk.owners)) == 1 and tuple(sorted(chunk.windows)) in whole
         )
-        assert size <= max_tokens or one_batch
+        assert size <= limit or one_batch
 
 
 COSTS = st.dictionaries(st.integers(0, 99), st.integers(1, 1000), min_size=1, max_size=40)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy
+
+SLACK = 1.1
+"""By how much a pass may exceed its equal share, so that padding does not make one more."""
 
 
 @dataclass(frozen=True)
@@ -25,18 +29,22 @@ class Chunk:
 def cut_step(
     batches: Sequence[Sequence[int]], lengths: numpy.ndarray, max_tokens: int
 ) -> list[Chunk]:
-    """The rows of one step of clients 0, 1, ... in chunks of at most ``max_tokens`` with padding.
+    """The rows of one step of clients 0, 1, ... in passes of about equal size.
 
-    A client's whole batch stays together unless cutting by length saves a tenth of all tokens.
-    lengths: tokens of every window. A single row may exceed ``max_tokens``.
+    As many passes as come nearest to ``max_tokens`` each. A client's whole batch stays together
+    unless cutting by length saves a tenth of all tokens, padding included.
+    lengths: tokens of every window.
     """
     rows = [(client, window) for client, batch in enumerate(batches) for window in batch]
-    if padded_tokens([[window for _, window in rows]], lengths) <= max_tokens:
+    total = int(lengths[[window for _, window in rows]].sum())
+    number = max(1, round(total / max_tokens))
+    if number == 1:
         return [_chunk(rows)]
+    limit = math.ceil(SLACK * total / number)
     whole = [[(client, window) for window in batch] for client, batch in enumerate(batches)]
-    by_client = _fill(whole, lengths, max_tokens)
+    by_client = _fill(whole, lengths, limit)
     ordered = sorted(rows, key=lambda row: (-int(lengths[row[1]]), row))
-    by_length = _fill([[row] for row in ordered], lengths, max_tokens)
+    by_length = _fill([[row] for row in ordered], lengths, limit)
     cost_of = [
         padded_tokens([[w for _, w in chunk] for chunk in chunks], lengths)
         for chunks in (by_client, by_length)
@@ -53,7 +61,7 @@ def padded_tokens(batches: Sequence[Sequence[int]], lengths: numpy.ndarray) -> i
 def _fill(
     units: Sequence[list[tuple[int, int]]], lengths: numpy.ndarray, max_tokens: int
 ) -> list[list[tuple[int, int]]]:
-    """Consecutive units joined while a chunk stays within ``max_tokens``."""
+    """Consecutive units joined while a pass stays within ``max_tokens``, padding included."""
     chunks: list[list[tuple[int, int]]] = []
     longest = 0
     for unit in units:
