@@ -120,7 +120,13 @@ def test_version(federa: Federa) -> None:
 
 @pytest.mark.parametrize(
     ("command", "key"),
-    [("methods", "method"), ("rules", "rule"), ("datasets", "data"), ("partitions", "partition")],
+    [
+        ("methods", "method"),
+        ("rules", "rule"),
+        ("datasets", "data"),
+        ("partitions", "partition"),
+        ("engines", "engine"),
+    ],
 )
 def test_lists_show_the_registries(federa: Federa, command: str, key: str) -> None:
     code, out, err = federa(command)
@@ -380,6 +386,7 @@ finally:
         (["rules"], HEAVY + TABLES),
         (["datasets"], HEAVY + TABLES),
         (["partitions"], HEAVY + TABLES),
+        (["engines"], HEAVY + TABLES),
         (["models"], HEAVY + TABLES),
         (["schema"], HEAVY + TABLES),
         (["init", "own.csv"], HEAVY),

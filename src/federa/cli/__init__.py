@@ -39,7 +39,7 @@ for command in (
     *(running.demo, running.run, running.init, running.check),
     *(data.partition, results.evaluate, results.predict, results.export),
     *(lists.schema, lists.methods, lists.rules, lists.tasks, lists.datasets),
-    *(lists.partitions, lists.models),
+    *(lists.partitions, lists.engines, lists.models),
 ):
     app.command()(command)
 

@@ -58,6 +58,14 @@ def partitions() -> None:
     _list(describe(PARTITIONERS))
 
 
+def engines() -> None:
+    """List the engines."""
+    from federa.engines import ENGINES
+    from federa.registry import describe
+
+    _list(describe(ENGINES))
+
+
 def models() -> None:
     """List the model aliases; any hub id or folder works too."""
     from federa.architectures import ALIASES
