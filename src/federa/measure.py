@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -88,12 +87,6 @@ class PeakMemory:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
         peaks = [line.split() for line in status.splitlines() if line.startswith("VmHWM:")]
         return int(peaks[0][1]) * 1024 if peaks else None
-
-
-def resident_bytes() -> int:
-    """Memory that this process holds, shared or not, as Linux counts it."""
-    fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
-    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Forming groups of clients, and cutting a step into passes."""
 
 import numpy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federa.engines.chunks import cut_step, form_groups, padded_tokens
@@ -44,6 +44,7 @@ def test_padded_tokens_by_hand() -> None:
 BATCHES = st.lists(st.lists(st.integers(0, 7), min_size=1, max_size=6), min_size=1, max_size=6)
 
 
+@settings(deadline=None)
 @given(batches=BATCHES, max_tokens=st.integers(1, 80))
 def test_every_row_is_in_one_pass_of_bounded_size(
     batches: list[list[int]], max_tokens: int
@@ -73,6 +74,7 @@ def test_every_row_is_in_one_pass_of_bounded_size(
 COSTS = st.dictionaries(st.integers(0, 99), st.integers(1, 1000), min_size=1, max_size=40)
 
 
+@settings(deadline=None)
 @given(costs=COSTS, largest=st.integers(1, 9), workers=st.integers(1, 4), data=st.data())
 def test_groups_hold_every_client_once_the_longest_first(
     costs: dict[int, int], largest: int, workers: int, data: st.DataObject

@@ -18,9 +18,10 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from federa.measure import PeakMemory, resident_bytes
+from federa.measure import PeakMemory
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkProcess
@@ -151,6 +152,12 @@ def _serve(pipe: Connection, target: Callable[[Any], Any]) -> None:
             pipe.send_bytes(dump((answer, max(0, peak - before))))
         except OSError:
             os._exit(0)
+
+
+def resident_bytes() -> int:
+    """Memory that this process holds, shared or not, as Linux counts it."""
+    fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def one_line(error: BaseException) -> str:
