@@ -32,9 +32,10 @@ import numpy
 
 from federa.checkpoint import LATEST, RunFolder
 from federa.config import RunConfig
+from federa.engines.workers import resident_bytes
 from federa.experiment import run
 from federa.local import LocalSetup
-from federa.measure import RoundRecord, resident_bytes
+from federa.measure import RoundRecord
 from federa.models import hash_encoder, quiet_transformers
 from federa.partition.saved import write_split
 from federa.planning import make_plan, use_plan

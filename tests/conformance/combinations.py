@@ -121,6 +121,9 @@ class Changed:
     def evaluate(self, *arguments: Any, **named: Any) -> Any:
         return self.session.evaluate(*arguments, **named)
 
+    def other_peak_bytes(self) -> int:
+        return self.session.other_peak_bytes()
+
 
 def same(first: ServerState, second: ServerState) -> bool:
     """Whether two states are equal to the last bit."""
