@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,8 @@ def use_plan(plan: Plan) -> None:
     """
     import torch
 
+    # a product of every new shape is compiled and kept: a thousand of them take most of a gigabyte
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
     own_threads()
     _require_device(plan.device)
     torch.set_num_threads(plan.threads)
