@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from federa.types import Layout, Plan
 
 MAX_TOKENS = {"cpu": 1024, "cuda": 16384}
-"""Of one forward and backward pass, padding included. On a CPU more would leave the cache, on a GPU
-more adds nothing; measured by ``benchmarks/engines.py tokens`` and ``benchmarks/gpu.py``."""
+"""Of one forward and backward pass. On a GPU more adds nothing (``benchmarks/gpu.py``); on a CPU
+384 to 1,300 made little difference with MiniLM, and more takes more memory."""
 STEPS_IN_STACK = 4
 """Passes that a step of a stack is cut into: windows of like length are found among so many."""
 GIB = 1 << 30
