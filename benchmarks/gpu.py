@@ -23,13 +23,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModel
 
+from federa.devices import use_plan
 from federa.engines.sequential import SequentialSession
 from federa.engines.stacked_training import Work
 from federa.engines.stacked_worker import StackedWorker
 from federa.local import LocalSetup, batches
 from federa.methods import Federa
 from federa.models import hash_encoder, quiet_transformers
-from federa.planning import use_plan
 from federa.rules import FedAvg
 from federa.tasks import TextClassification
 from federa.tasks.text_classification import EncodedTexts
@@ -98,6 +98,7 @@ def make_setup(
     )
     use_plan(plan)
     model = task.build_model(source, names, 1)
+    base_hash, start = hash_encoder(model), method.start(model.to("cuda:0"), 1)
     return LocalSetup(
         source=source,
         labels=names,
@@ -107,8 +108,9 @@ def make_setup(
         train=TrainConfig(learning_rate=1e-3, batch_size=batch, max_length=LENGTH),
         num_rounds=1,
         seed=1,
-        base_hash=hash_encoder(model),
-        start=method.start(model.to("cuda:0"), 1),
+        base_hash=base_hash,
+        layout=method.attach(model, start),
+        start=start,
         plan=plan,
         examples=examples,
         clients=tuple(numpy.split(numpy.arange(number), clients)),

@@ -32,13 +32,14 @@ import numpy
 
 from federa.checkpoint import LATEST, RunFolder
 from federa.config import RunConfig
+from federa.devices import use_plan
 from federa.engines.workers import resident_bytes
 from federa.experiment import run
 from federa.local import LocalSetup
 from federa.measure import RoundRecord
 from federa.models import hash_encoder, quiet_transformers
 from federa.partition.saved import write_split
-from federa.planning import make_plan, use_plan
+from federa.planning import make_plan
 from federa.preparation import data_hash, prepare
 from federa.progress import Item, Silent
 from federa.rounds import run_round
@@ -189,6 +190,7 @@ def make_setup(
         num_rounds=MANY_ROUNDS,
         seed=config.seed,
         base_hash=base_hash,
+        layout=layout,
         start=start,
         plan=plan,
         examples=examples,

@@ -40,13 +40,13 @@ def nan(upload: Upload) -> Upload:
 
 
 def test_cohorts_are_pure_in_seed_and_round() -> None:
-    first = pick_cohort(100, 10, 1, 4)
-    assert first == pick_cohort(100, 10, 1, 4) == sorted(set(first))
+    first = pick_cohort(range(100), 10, 1, 4)
+    assert first == pick_cohort(range(100), 10, 1, 4) == sorted(set(first))
     assert len(first) == 10
-    assert first != pick_cohort(100, 10, 1, 5)
-    assert first != pick_cohort(100, 10, 2, 4)
-    assert pick_cohort(7, None, 1, 0) == list(range(7))
-    seen = {client for round in range(40) for client in pick_cohort(20, 5, 3, round)}
+    assert first != pick_cohort(range(100), 10, 1, 5)
+    assert first != pick_cohort(range(100), 10, 2, 4)
+    assert pick_cohort(range(7), None, 1, 0) == list(range(7))
+    seen = {client for round in range(40) for client in pick_cohort(range(20), 5, 3, round)}
     assert seen == set(range(20))
 
 

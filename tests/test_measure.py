@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save
 
 from federa.errors import RunError
 from federa.measure import (
@@ -18,6 +17,7 @@ from federa.measure import (
     read_records,
 )
 from federa.types import ClientFailure, Download, Layout, LowRankPair, ServerState, Upload
+from federa.wire import pack_download
 
 LAYOUT = Layout(
     shared=("b", "a", "head"),
@@ -39,10 +39,10 @@ def state(seed: int = 0) -> ServerState:
 
 def test_bytes_are_those_of_the_serialised_message() -> None:
     message = {"params": tensors(0), "start": {"a": torch.ones(2, 5)}}
-    flat = {f"params/{n}": t for n, t in tensors(0).items()} | {"start/a": torch.ones(2, 5)}
     found = count_bytes(message, frozenset({"head"}))
+    blob = pack_download(Download(**message), {}, "fp32")
     assert found == Bytes(
-        tensor_bytes=4 * (12 + 10 + 3 + 10), head_bytes=12, serialised_bytes=len(save(flat))
+        tensor_bytes=4 * (12 + 10 + 3 + 10), head_bytes=12, serialised_bytes=len(blob)
     )
     assert count_bytes({"params": {"a": torch.zeros(2, 5).half()}}, frozenset()).tensor_bytes == 20
 

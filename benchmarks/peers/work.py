@@ -100,7 +100,9 @@ def write_work(setup: LocalSetup, config: RunConfig, folder: Path) -> None:
     _require_plain(setup, config)
     num_rounds, per_round = config.federation.num_rounds, config.federation.clients_per_round
     num_clients = len(setup.clients)
-    cohorts = [pick_cohort(num_clients, per_round, config.seed, r) for r in range(num_rounds)]
+    cohorts = [
+        pick_cohort(range(num_clients), per_round, config.seed, r) for r in range(num_rounds)
+    ]
     calls = [
         list(batches(setup, r, client)) for r, cohort in enumerate(cohorts) for client in cohort
     ]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from federa.types import ClientFailure, Upload
+from federa.types import ClientFailure, ClientSize, Upload
 
 if TYPE_CHECKING:
     from federa.types import Tensors
@@ -44,14 +44,13 @@ def _is_number(value: object) -> bool:
 def admit(
     arrivals: Iterable[Upload | ClientFailure],
     expected: Tensors,
-    sizes: Mapping[int, int],
+    sizes: Mapping[int, ClientSize],
     fault_of_extra: Callable[[Upload], str | None],
 ) -> Iterator[Upload | ClientFailure]:
     """Pass sound uploads on and turn the others into failures.
 
-    expected: the tensors whose names, shapes and dtypes an upload must have; sizes: the number of
-    examples that each client of the round holds; fault_of_extra: the rule's own check of what an
-    upload brings besides.
+    expected: the tensors whose names, shapes and dtypes an upload must have; sizes: what each
+    client of the round holds; fault_of_extra: the rule's own check of what else an upload brings.
     """
     answered: set[int] = set()
     for arrival in arrivals:
@@ -67,13 +66,14 @@ def admit(
 
 
 def find_fault(  # noqa: PLR0911 - one return a rule
-    upload: Upload, expected: Tensors, sizes: Mapping[int, int]
+    upload: Upload, expected: Tensors, sizes: Mapping[int, ClientSize]
 ) -> str | None:
     """Why ``upload`` cannot be used, in one line, or None."""
     if upload.client not in sizes:
         return "was not asked to train in this round"
-    if type(upload.num_examples) is not int or upload.num_examples != sizes[upload.client]:
-        return f"claims {upload.num_examples!r} examples, holds {sizes[upload.client]}"
+    held = sizes[upload.client].num_examples
+    if type(upload.num_examples) is not int or upload.num_examples != held:
+        return f"claims {upload.num_examples!r} examples, holds {held}"
     missing = sorted(set(expected) - set(upload.params))
     surplus = sorted(set(upload.params) - set(expected))
     if missing or surplus:

@@ -16,8 +16,8 @@ from pydantic import (
 )
 
 from federa.config_errors import explain
-from federa.datasets import DATASETS
-from federa.engines import ENGINES
+from federa.datasets import DATASETS, Sites
+from federa.engines import ENGINES, Flower
 from federa.errors import ConfigError
 from federa.methods import METHODS
 from federa.partition import PARTITIONERS
@@ -51,7 +51,8 @@ OWN_CLIENTS = ("column", "file")
 
 class FederationConfig(BaseModel):
     """Who takes part. num_clients: null takes the data's own clients; clients_per_round: null is
-    all; min_uploads: the quorum of usable updates, below which a round fails."""
+    all; min_uploads: the quorum of usable updates, below which a round fails; retries: how often
+    such a round is tried again before the run ends."""
 
     model_config = RECORD
 
@@ -59,6 +60,7 @@ class FederationConfig(BaseModel):
     clients_per_round: Integer | None = Field(None, gt=0)
     num_rounds: Integer = Field(10, gt=0)
     min_uploads: Integer = Field(1, gt=0)
+    retries: Integer = Field(0, ge=0, le=1000)
 
 
 class EvaluationConfig(BaseModel):
@@ -96,6 +98,7 @@ if typing.TYPE_CHECKING:
     from federa.partition import Partitioner
     from federa.rules import AggregationRule
     from federa.tasks import Task
+    from federa.wire import Codec
 else:
     Task, DataSet, Partitioner = _union("task"), _union("data"), _union("partition")
     PeftMethod, AggregationRule, Engine = _union("method"), _union("rule"), _union("engine")
@@ -198,10 +201,37 @@ class RunConfig(BaseModel):
                 f"partition: {self.partition.name} spreads labels, and {self.task.name} has no "
                 "label for a whole example; use embedding, quantity, iid, natural or saved"
             )
+        self._agree_on_place()
         object.__setattr__(self, "task", self._informed_task())
         object.__setattr__(self, "federation", federation)
         object.__setattr__(self, "train", resolve_rate(train, self.method.default_rate))
         return self
+
+    def _agree_on_place(self) -> None:
+        """Refuse a run whose data and engine are not in the same place.
+
+        Raises: ConfigError.
+        """
+        far = isinstance(self.data, Sites)
+        if far != (isinstance(self.engine, Flower) and self.engine.mode == "deployment"):
+            raise ConfigError(
+                f"engine: data {self.data.name} and engine {self.engine.name} do not go together; "
+                "data sites needs {name: flower, mode: deployment}, and nothing else does"
+            )
+        if not far:
+            return
+        if self.rule.name == "scaffold":
+            raise ConfigError(
+                "rule: scaffold must know every client's examples before the first round, and "
+                "sites may join later; use another rule"
+            )
+        if self.search is not None:
+            raise ConfigError("train.learning_rate: sites train at one rate; give a number")
+        if list(self.evaluation.splits) != ["validation"] or self.evaluation.subset is not None:
+            raise ConfigError(
+                "evaluation: sites score what they held out; splits must be [validation] and "
+                "subset null"
+            )
 
     def _informed_task(self) -> Task:
         """The task with what follows from the data in the fields that were left out."""
@@ -215,6 +245,18 @@ class RunConfig(BaseModel):
         if not left_out:
             return self.task
         return typing.cast("Task", type(record).model_validate(record.model_dump() | left_out))
+
+    @property
+    def needs_whole_start(self) -> bool:
+        """Whether a client must know every initial value: decay pulls towards it, or downloads are
+        differences from it."""
+        return self.train.weight_decay > 0 or self.codecs[0] != "fp32"
+
+    @property
+    def codecs(self) -> tuple[Codec, Codec]:
+        """How tensors travel to the clients and back; exactly, but where Flower carries them."""
+        engine = self.engine
+        return (engine.download, engine.upload) if isinstance(engine, Flower) else ("fp32", "fp32")
 
     @property
     def search(self) -> LearningRateGrid | None:
@@ -261,7 +303,7 @@ def _record(described: Any) -> Any:
 def _brings_clients(data: Any) -> bool:
     """Whether a data record or its description names clients of its own."""
     given = data if isinstance(data, dict) else getattr(data, "__dict__", {})
-    return bool(given.get("client") or given.get("file_per_client"))
+    return given.get("name") == "sites" or bool(given.get("client") or given.get("file_per_client"))
 
 
 def _named(key: str, value: Any, registry: tuple[type[BaseModel], ...]) -> Any:

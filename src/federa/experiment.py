@@ -19,7 +19,7 @@ from federa.search import Search, read_outcome, search_rate
 
 if TYPE_CHECKING:
     from federa.engines import Engine, Session
-    from federa.local import LocalSetup
+    from federa.local import LocalSetup, RunSetup
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ def run(
         if config is None:
             raise ConfigError("config: nothing to run; give a configuration or a folder to resume")
         setup, state, facts, data = prepare(config)
-        home = RunFolder.create(Path(folder), config, facts, state, partial(data.save, config))
+        save_split = None if data is None else partial(data.save, config)
+        home = RunFolder.create(Path(folder), config, facts, state, save_split)
     else:
         home = RunFolder.open(Path(resume))
     with home.locked():
@@ -82,7 +83,7 @@ def run(
 
 def _finish(
     config: RunConfig,
-    setup: LocalSetup,
+    setup: RunSetup,
     home: RunFolder,
     session: Session,
     records: list[RoundRecord],
@@ -90,8 +91,10 @@ def _finish(
 ) -> RunResult:
     """Score the best and the latest state on everything, write the summary, export."""
     from federa.export import export_run
+    from federa.local import LocalSetup
 
-    splits = list(setup.evaluation)
+    here = setup if isinstance(setup, LocalSetup) else None
+    splits = list(here.evaluation) if here else config.evaluation.splits
     progress.note(f"scoring the {config.evaluation.final} state on all examples")
     summary: dict[str, Any] = {
         "main_score": config.task.main_score,
@@ -108,10 +111,7 @@ def _finish(
             found = session.evaluate(state, splits, whole=True, per_client=per_client)
             scored[state.round] = found
         summary[name] = {"round": state.round, "scores": scored[state.round]}
-    summary["baseline"] = {
-        split: config.task.baseline(setup.examples, setup.evaluation[split].encoded)
-        for split in splits
-    }
+    summary["baseline"] = _baselines(here) if here else {}
     summary["baseline_name"] = config.task.baseline_name
     summary["bytes"] = total_bytes(records)
     summary["measured_seconds"] = total_seconds(records)
@@ -122,3 +122,11 @@ def _finish(
     progress.note("exporting the best state")
     export = export_run(home.path, config.method.exports[0])
     return RunResult(home.path, records, summary, (export,))
+
+
+def _baselines(setup: LocalSetup) -> dict[str, float]:
+    """For each split, the main score of the best guess that ignores the input."""
+    return {
+        split: setup.task.baseline(setup.examples, part.encoded)
+        for split, part in setup.evaluation.items()
+    }

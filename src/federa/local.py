@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from federa.errors import ConfigError
 from federa.seeding import numpy_generator, seeded_torch
 from federa.tasks.windows import windows_of
 from federa.train_config import TrainConfig
-from federa.types import Plan, Upload
+from federa.types import ClientSize, Plan, Upload
 
 if TYPE_CHECKING:
     import numpy
@@ -40,11 +41,11 @@ class EvaluationSet:
 
 
 @dataclass(frozen=True)
-class LocalSetup:
-    """What an engine and its clients know of a run; the same for all of them.
+class RunSetup:
+    """What everybody in a run knows of it, also a server that holds no data.
 
-    source: folder or hub id; base_hash: of the encoder that the server factored; start: the
-    server's start; clients: the training rows of each client.
+    source: folder or hub id; base_hash: of the encoder that the server factored; layout and start:
+    the server's.
     """
 
     source: str
@@ -56,15 +57,9 @@ class LocalSetup:
     num_rounds: int
     seed: int
     base_hash: str
+    layout: Layout
     start: Tensors
     plan: Plan
-    examples: Encoded
-    clients: Sequence[numpy.ndarray]
-    evaluation: dict[str, EvaluationSet]
-
-    def windows(self, client: int) -> numpy.ndarray:
-        """The training windows of ``client``, which are what its batches are drawn from."""
-        return windows_of(self.examples.windows.window_offsets, self.clients[client])
 
     def build(self, masters: Tensors | None = None) -> tuple[nn.Module, Layout]:
         """The model on its device, adapted and ready to train.
@@ -87,6 +82,38 @@ class LocalSetup:
         return model.to(self.plan.device), layout
 
 
+@dataclass(frozen=True)
+class LocalSetup(RunSetup):
+    """What an engine that trains here, or a client, also holds: the data.
+
+    clients: the training rows of each client, by its number.
+    """
+
+    examples: Encoded
+    clients: Sequence[numpy.ndarray] | Mapping[int, numpy.ndarray]
+    evaluation: dict[str, EvaluationSet]
+
+    def windows(self, client: int) -> numpy.ndarray:
+        """The training windows of ``client``, which are what its batches are drawn from."""
+        return windows_of(self.examples.windows.window_offsets, self.clients[client])
+
+    def size(self, client: int) -> ClientSize:
+        """How much ``client`` holds."""
+        return ClientSize(len(self.clients[client]), len(self.windows(client)))
+
+
+def with_data(setup: RunSetup) -> LocalSetup:
+    """``setup``, for an engine that trains here.
+
+    Raises: ConfigError if the data is elsewhere.
+    """
+    if not isinstance(setup, LocalSetup):
+        raise ConfigError(
+            "engine: the rows are at the sites; only engine flower in mode deployment reaches them"
+        )
+    return setup
+
+
 def require_same_base(found: str, expected: str, source: str) -> None:
     """Refuse to train on other base weights than the server's.
 
@@ -102,13 +129,21 @@ def require_same_base(found: str, expected: str, source: str) -> None:
 
 
 def train_client(
-    setup: LocalSetup, model: nn.Module, round: int, client: int, download: Download
+    setup: LocalSetup,
+    model: nn.Module,
+    round: int,
+    client: int,
+    download: Download,
+    seconds: float | None = None,
 ) -> Upload:
     """Train ``client`` for one round (counted from 0) in ``model`` and return its update.
 
-    Raises: FloatingPointError if a loss is not finite; whatever training raises.
+    seconds: the time that it may take, looked at before each step.
+    Raises: FloatingPointError if a loss is not finite; TimeoutError; whatever training raises.
     """
     import torch
+
+    until = math.inf if seconds is None else time.monotonic() + seconds
 
     config, rule = setup.train, setup.rule
     rate = config.rate(round, setup.num_rounds)
@@ -124,6 +159,8 @@ def train_client(
     model.train(config.dropout)
     with seeded_torch(setup.seed, "dropout", round, client):
         for windows in batches(setup, round, client):
+            if time.monotonic() > until:
+                raise TimeoutError(f"{len(losses)} steps were done after the {seconds:g} s allowed")
             batch = on_device(setup.task.collate(setup.examples, windows), setup.plan.device)
             sums, counts = setup.task.loss(model, batch)
             loss = sums.sum() / counts.sum().clamp(min=1)  # windows without a word count nothing

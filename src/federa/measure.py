@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from federa.errors import RunError
 from federa.types import ClientFailure, Download, Layout, ServerState, Upload
+from federa.wire import packed_sizes
 
 if TYPE_CHECKING:
     from federa.types import Tensors
-
-_serialised: dict[tuple[Any, ...], int] = {}
+    from federa.wire import Codec
 
 
 @dataclass
 class Bytes:
-    """Traffic one way: tensor bytes, those of them in the task head, and as safetensors."""
+    """Traffic one way: tensor bytes, those of them in the task head, and the whole message."""
 
     tensor_bytes: int = 0
     head_bytes: int = 0
@@ -35,29 +35,19 @@ class Bytes:
         self.serialised_bytes += other.serialised_bytes
 
 
-def count_bytes(message: Mapping[str, Tensors], head: frozenset[str]) -> Bytes:
-    """The bytes of a message, given as its named groups of tensors.
+def count_bytes(
+    message: Mapping[str, Tensors],
+    head: frozenset[str],
+    codec: Codec = "fp32",
+    references: Collection[str] = (),
+) -> Bytes:
+    """The bytes of a message, given as its named groups of tensors, as ``federa.wire`` packs it.
 
-    The serialised size depends on names, shapes and dtypes alone, so each kind of message is
-    serialised once and its size remembered.
+    references: see ``wire.packed_sizes``.
     """
-    flat = {
-        f"{group}/{name}": value for group, part in message.items() for name, value in part.items()
-    }
-    tensor_bytes = sum(value.nbytes for value in flat.values())
-    head_bytes = sum(
-        value.nbytes for part in message.values() for name, value in part.items() if name in head
-    )
-    return Bytes(tensor_bytes, head_bytes, _serialised_size(flat))
-
-
-def _serialised_size(flat: Tensors) -> int:
-    from safetensors.torch import save
-
-    kind = tuple((name, tuple(value.shape), value.dtype) for name, value in flat.items())
-    if kind not in _serialised:
-        _serialised[kind] = len(save({name: value.contiguous() for name, value in flat.items()}))
-    return _serialised[kind]
+    of_each, serialised_bytes = packed_sizes(message, codec, references)
+    of_head = (size for name, size in of_each.items() if name.partition("/")[2] in head)
+    return Bytes(sum(of_each.values()), sum(of_head), serialised_bytes)
 
 
 class PeakMemory:
@@ -107,6 +97,7 @@ class RoundRecord:
 
     measured_seconds: wall clock here (train, evaluate, total); peak_memory_bytes: of this process
     in the round (see ``PeakMemory``), and what its workers held beside it; scores: by split;
+    evaluation_bytes: to and from clients that score a state themselves, beside ``down`` and ``up``;
     averaging_error: ||sum p_k B_k A_k - mean B mean A|| / ||sum p_k B_k A_k - B0 A0||, all pairs.
     """
 
@@ -118,8 +109,9 @@ class RoundRecord:
     peak_memory_bytes: int | None = None
     averaging_error: float | None = None
     learning_rate: float | None = None
+    evaluation_bytes: tuple[int, int] = (0, 0)
 
-    def sent(self, work: Mapping[int, Download], state: ServerState) -> None:
+    def sent(self, work: Mapping[int, Download], state: ServerState, codec: Codec = "fp32") -> None:
         """Count what each client is sent in the round that follows ``state``."""
         head = frozenset(state.layout.head)
         for client, download in sorted(work.items()):
@@ -130,10 +122,13 @@ class RoundRecord:
                 "start": download.start,
             }
             first = client not in state.contacted
-            self.clients.append(ClientRecord(client, first, count_bytes(message, head)))
+            held = state.layout.of_base if first else state.layout.shared
+            self.clients.append(
+                ClientRecord(client, first, count_bytes(message, head, codec, held))
+            )
 
     def received(
-        self, answers: Iterable[Upload | ClientFailure], layout: Layout
+        self, answers: Iterable[Upload | ClientFailure], layout: Layout, codec: Codec = "fp32"
     ) -> Iterator[Upload | ClientFailure]:
         """Pass answers on, counting the bytes of every upload, used or not, and the time."""
         began = time.perf_counter()
@@ -143,7 +138,7 @@ class RoundRecord:
             record = by_client.get(answer.client)
             if isinstance(answer, Upload) and record is not None:
                 message = {"params": answer.params, "extra": answer.extra}
-                record.up = count_bytes(message, head)
+                record.up = count_bytes(message, head, codec, layout.shared)
             yield answer
         self.measured_seconds["train"] = time.perf_counter() - began
 
@@ -209,6 +204,7 @@ def parse_record(line: str) -> RoundRecord:
     content = json.loads(line)
     for derived in ("down", "up", "train_loss"):
         content.pop(derived, None)
+    content["evaluation_bytes"] = tuple(content.get("evaluation_bytes", (0, 0)))
     content["failures"] = [ClientFailure(**entry) for entry in content["failures"]]
     content["clients"] = [
         ClientRecord(

@@ -187,7 +187,7 @@ clients a round |
 | split | {_inline(config.partition)} |
 | precision | trained and scored with {facts.plan.precision} products of frozen weights; exported \
 in float32 |
-| data | {config.data.name}, {facts.num_train_examples} training examples |
+| data | {config.data.name}, {facts.num_train_examples or "the sites'"} training examples |
 | trained parameters | {facts.num_trained_parameters:,} of {facts.num_parameters:,} \
 ({facts.num_head_parameters:,} of them in the head) |
 | traffic until then | {card.bytes_down:,} bytes down, {card.bytes_up:,} bytes up, all clients |

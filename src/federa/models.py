@@ -27,6 +27,13 @@ HEADS = {
     "AutoModelForQuestionAnswering": "question answering",
 }
 """What the heads of transformers' classes are for."""
+TOKENIZER_PROBES = (
+    "The Quick brown fox's 1,234.50 jumps - don't you?",
+    "Zażółć gęślą jaźń; naïve CAFÉ ﬁne Ⅷ ①",
+    "  two  blanks\tand a\nline  \u200b end ",
+    "東京 Москва 🙂 @user #tag https://example.org/a_b",
+)
+"""Letter case, accents, blanks, scripts: where tokenizers with one vocabulary still differ."""
 
 
 def locate(name: str) -> str:
@@ -268,6 +275,19 @@ def hash_encoder(model: nn.Module) -> str:
         values = parameter.detach().to("cpu", torch.float32).contiguous()
         digest.update(f"{name.removeprefix(prefix)}{tuple(values.shape)}".encode())
         digest.update(values.numpy().data)
+    return digest.hexdigest()
+
+
+def hash_tokenizer(tokenizer: Any) -> str:
+    """SHA-256 over the sorted vocabulary and what the tokenizer makes of a few probes.
+
+    Not over its file, which differs between versions of the tokenizers library.
+    """
+    digest = hashlib.sha256()
+    for token, number in sorted(tokenizer.get_vocab().items()):
+        digest.update(f"{len(token)} {token} {number} ".encode())
+    for probe in TOKENIZER_PROBES:
+        digest.update(str(tokenizer(probe)["input_ids"]).encode())
     return digest.hexdigest()
 
 

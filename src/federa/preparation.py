@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from federa.checkpoint import RunFacts
 from federa.config import RunConfig
+from federa.datasets import Sites
+from federa.devices import use_plan
 from federa.encoded_cache import encode_cached
 from federa.engine_planning import plan_engine
 from federa.errors import ConfigError, DataError, ModelError
-from federa.local import EvaluationSet, LocalSetup, check_lengths
-from federa.planning import make_plan, use_plan
+from federa.local import EvaluationSet, LocalSetup, RunSetup, check_lengths
+from federa.planning import make_plan
 from federa.seeding import numpy_generator
 from federa.splitting import SplitData, split_data
 from federa.types import Table
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 
     from federa.partition.saved import SavedSplit
     from federa.tasks import Encoded
-    from federa.types import ServerState
+    from federa.types import Layout, Plan, ServerState, Tensors
 
 
 def encode_all(
@@ -72,18 +76,59 @@ def data_hash(examples: Encoded, clients: list[numpy.ndarray], sets: dict[str, A
     return digest.hexdigest()
 
 
-def prepare(config: RunConfig) -> tuple[LocalSetup, ServerState, RunFacts, SplitData]:
+def prepare(
+    config: RunConfig,
+) -> tuple[RunSetup, ServerState, RunFacts, SplitData | None]:
     """Everything a new run needs; the server's only factorisation happens here.
 
+    The split is None where the data is at the sites.
     Raises: FederaError of any kind, before anything is written.
     """
-    from federa.models import hash_encoder, locate, max_positions
+    from federa.models import locate
 
     source = locate(config.model)
+    if isinstance(config.data, Sites):
+        plan = make_plan(config)
+        use_plan(plan)
+        begun = _begin(config, plan, source, config.data.labels_of(config.task.name))
+        state = config.rule.start(begun.start, begun.layout, {})
+        facts = _facts(config, begun, plan, source, config.data.labels)
+        return RunSetup(**_shared(config, facts, state)), state, facts, None
     data = split_data(config)
     plan = make_plan(config)
     use_plan(plan)
-    model = config.task.build_model(source, data.corpus.labels, config.seed)
+    begun = _begin(config, plan, source, data.corpus.labels)
+    sizes = {client: len(rows) for client, rows in enumerate(data.clients)}
+    state = config.rule.start(begun.start, begun.layout, sizes)
+    examples, sets = encode_all(config, data, source)
+    _check_tokens(begun.model, examples, sets, source)
+    model = begun.model.to(plan.device)  # with what attaching added
+    plan = plan_engine(config, plan, model, begun.layout, examples, len(data.clients))
+    facts = replace(
+        _facts(config, begun, plan, source, data.corpus.labels),
+        data_sha256=data_hash(examples, data.clients, sets),
+        num_clients=len(data.clients),
+        num_train_examples=len(examples),
+    )
+    return _setup(config, facts, state, data, examples, sets), state, facts, data
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A model that was factored and adapted, and what was found of it."""
+
+    model: nn.Module
+    base_hash: str
+    num_parameters: int
+    start: Tensors
+    layout: Layout
+
+
+def _begin(config: RunConfig, plan: Plan, source: str, labels: Sequence[str]) -> _Begun:
+    """Load, hash and factor the model, and attach what is trained."""
+    from federa.models import hash_encoder, max_positions
+
+    model = config.task.build_model(source, labels, config.seed)
     check_lengths(config.train.max_length, max_positions(model))
     base_hash = hash_encoder(model)
     num_parameters = sum(value.numel() for value in model.parameters())
@@ -99,25 +144,26 @@ def prepare(config: RunConfig) -> tuple[LocalSetup, ServerState, RunFacts, Split
             raise ConfigError(
                 f"method: the scaling alpha / rank is {scaling:.1e}; alpha may be out of range"
             )
-    sizes = {client: len(rows) for client, rows in enumerate(data.clients)}
-    state = config.rule.start(start, layout, sizes)
-    examples, sets = encode_all(config, data, source)
-    _check_tokens(model, examples, sets, source)
-    model = model.to(plan.device)  # with what attaching added
-    plan = plan_engine(config, plan, model, layout, examples, len(data.clients))
-    facts = RunFacts(
+    return _Begun(model, base_hash, num_parameters, start, layout)
+
+
+def _facts(
+    config: RunConfig, begun: _Begun, plan: Plan, source: str, labels: Sequence[str]
+) -> RunFacts:
+    """The facts of a run whose data nobody here has seen."""
+    start, layout = begun.start, begun.layout
+    return RunFacts(
         source=source,
-        labels=data.corpus.labels,
-        base_sha256=base_hash,
-        data_sha256=data_hash(examples, data.clients, sets),
-        num_clients=len(data.clients),
-        num_train_examples=len(examples),
-        num_parameters=num_parameters,
+        labels=tuple(labels),
+        base_sha256=begun.base_hash,
+        data_sha256="",
+        num_clients=config.federation.num_clients or 0,
+        num_train_examples=0,
+        num_parameters=begun.num_parameters,
         num_trained_parameters=sum(start[name].numel() for name in layout.shared),
         num_head_parameters=sum(start[name].numel() for name in layout.head),
         plan=plan,
     )
-    return _setup(config, facts, state, data, examples, sets), state, facts, data
 
 
 def _check_tokens(
@@ -139,13 +185,16 @@ def _check_tokens(
 
 def prepare_again(
     config: RunConfig, facts: RunFacts, state: ServerState, saved: SavedSplit | None = None
-) -> LocalSetup:
+) -> RunSetup:
     """The set-up of a run that is resumed, on the plan that it began with.
 
     saved: the split that it began with, where the configuration alone does not make it again.
 
     Raises: DataError if the data or the split is not what the run began with.
     """
+    if isinstance(config.data, Sites):
+        use_plan(facts.plan)
+        return RunSetup(**_shared(config, facts, state))
     data = split_data(config, saved)
     use_plan(facts.plan)
     examples, sets = encode_all(config, data, facts.source)
@@ -163,18 +212,23 @@ def _setup(
     sets: dict[str, EvaluationSet],
 ) -> LocalSetup:
     return LocalSetup(
-        source=facts.source,
-        labels=facts.labels,
-        task=config.task,
-        method=config.method,
-        rule=config.rule,
-        train=config.train,
-        num_rounds=config.federation.num_rounds,
-        seed=config.seed,
-        base_hash=facts.base_sha256,
-        start=state.start,
-        plan=facts.plan,
-        examples=examples,
-        clients=data.clients,
-        evaluation=sets,
+        **_shared(config, facts, state), examples=examples, clients=data.clients, evaluation=sets
     )
+
+
+def _shared(config: RunConfig, facts: RunFacts, state: ServerState) -> dict[str, Any]:
+    """The fields of a set-up that do not depend on where the data is."""
+    return {
+        "source": facts.source,
+        "labels": facts.labels,
+        "task": config.task,
+        "method": config.method,
+        "rule": config.rule,
+        "train": config.train,
+        "num_rounds": config.federation.num_rounds,
+        "seed": config.seed,
+        "base_hash": facts.base_sha256,
+        "layout": state.layout,
+        "start": state.start,
+        "plan": facts.plan,
+    }

@@ -13,7 +13,7 @@ from federa.preparation import prepare_again
 
 if TYPE_CHECKING:
     from federa.config import RunConfig
-    from federa.local import LocalSetup
+    from federa.local import RunSetup
     from federa.types import ServerState
 
 MAY_GROW = "federation.num_rounds"
@@ -21,7 +21,7 @@ MAY_GROW = "federation.num_rounds"
 
 def reopen(
     home: RunFolder, asked: RunConfig | None
-) -> tuple[RunConfig, LocalSetup, ServerState, RunFacts, list[str]]:
+) -> tuple[RunConfig, RunSetup, ServerState, RunFacts, list[str]]:
     """What a stopped run needs to go on, and notes for the user.
 
     asked: the configuration wanted now; it may differ from the stored one in more rounds alone.

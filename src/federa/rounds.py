@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,17 +16,18 @@ from federa.local import num_steps
 from federa.measure import PeakMemory, RoundRecord, averaging_error, best_round, validation_score
 from federa.progress import Progress
 from federa.seeding import numpy_generator
-from federa.types import Download, ServerState, Upload
+from federa.types import ClientSize, Download, ServerState, Upload
 
 if TYPE_CHECKING:
     from federa.engines import Session
-    from federa.local import LocalSetup
+    from federa.local import RunSetup
     from federa.rules import AggregationRule
+    from federa.train_config import TrainConfig
 
 
 def run_rounds(
     config: RunConfig,
-    setup: LocalSetup,
+    setup: RunSetup,
     session: Session,
     home: RunFolder,
     state: ServerState,
@@ -40,7 +41,7 @@ def run_rounds(
     Raises: ClientError; RunError.
     """
     while state.round < until:
-        state, record = run_round(config, setup, session, state, progress)
+        state, record = _tried_again(config, setup, session, state, progress)
         home.append(record)
         records.append(record)
         if state.round == best_round(records, config.task.main_score):
@@ -50,8 +51,25 @@ def run_rounds(
     return state
 
 
+def _tried_again(
+    config: RunConfig, setup: RunSetup, session: Session, state: ServerState, progress: Progress
+) -> tuple[ServerState, RoundRecord]:
+    """One round, tried again up to ``federation.retries`` times where too few clients answer.
+
+    Raises: ClientError of the last try.
+    """
+    for left in reversed(range(config.federation.retries + 1)):
+        try:
+            return run_round(config, setup, session, state, progress)
+        except ClientError as error:
+            if not left:
+                raise
+            progress.note(f"{error}; tried again, up to {left} times more")
+    raise AssertionError("the last try returns or raises")
+
+
 def run_round(
-    config: RunConfig, setup: LocalSetup, session: Session, state: ServerState, progress: Progress
+    config: RunConfig, setup: RunSetup, session: Session, state: ServerState, progress: Progress
 ) -> tuple[ServerState, RoundRecord]:
     """One round: pick, send, train, admit, merge, score. ``state`` is left as it was.
 
@@ -62,17 +80,18 @@ def run_round(
     rule, plan, number = config.rule, config.federation, state.round + 1
     rate = config.train.rate(state.round, plan.num_rounds)
     record = RoundRecord(number, learning_rate=rate)
-    # 1. pick the cohort: a function of (seed, round) alone
-    cohort = pick_cohort(len(setup.clients), plan.clients_per_round, config.seed, state.round)
+    # 1. pick the cohort: a function of (seed, round) and of who is there
+    present = session.present(plan.min_uploads)
+    cohort = pick_cohort(present, plan.clients_per_round, config.seed, state.round)
     # 2. what each client is sent
-    needed = first_contact_names(state, config.train.weight_decay)
+    needed = first_contact_names(state, config.needs_whole_start)
     work = {client: greet(rule.download(state, client), state, client, needed) for client in cohort}
-    record.sent(work, state)
+    record.sent(work, state, config.codecs[0])
     # 3. train; unsound answers are set aside as failures
-    sizes = {client: len(setup.clients[client]) for client in cohort}
+    sizes = {client: session.size(client) for client in cohort}
     answers = progress.clients(session.train(state.round, work), number, len(cohort))
-    received = record.received(well_formed(answers), state.layout)
-    fault = partial(extra_fault, rule, setup, rate)
+    received = record.received(well_formed(answers), state.layout, config.codecs[1])
+    fault = partial(extra_fault, rule, config.train, sizes, rate)
     uploads = record.usable(admit(received, state.params, sizes, fault))
     require(uploads, record, plan.min_uploads)
     # 4. merge
@@ -87,28 +106,30 @@ def run_round(
             state, config.evaluation.splits, whole=False, per_client=config.evaluation.per_client
         )
         record.measured_seconds["evaluate"] = time.perf_counter() - scored
+        record.evaluation_bytes = session.evaluation_bytes()
     record.measured_seconds["total"] = time.perf_counter() - began
     peak = memory.read()
     record.peak_memory_bytes = None if peak is None else peak + session.other_peak_bytes()
     return state, record
 
 
-def pick_cohort(num_clients: int, per_round: int | None, seed: int, round: int) -> list[int]:
-    """Sorted client ids of ``round`` (from 0), drawn without replacement."""
-    if per_round is None or per_round == num_clients:
-        return list(range(num_clients))
+def pick_cohort(present: Sequence[int], per_round: int | None, seed: int, round: int) -> list[int]:
+    """Sorted client ids of ``round`` (from 0), drawn without replacement from ``present``."""
+    if per_round is None or per_round >= len(present):
+        return list(present)
     generator = numpy_generator(seed, "cohort", round)
-    return sorted(generator.choice(num_clients, per_round, replace=False).tolist())
+    chosen = generator.choice(len(present), per_round, replace=False).tolist()
+    return sorted(present[place] for place in chosen)
 
 
-def first_contact_names(state: ServerState, weight_decay: float) -> list[str]:
-    """Names whose start a client must hold: the residual's factors, and what decay pulls towards.
+def first_contact_names(state: ServerState, whole: bool) -> list[str]:
+    """Names whose start a client must hold: the residual's factors, and with ``whole`` all others.
 
     What the base model itself gives (the encoder under full fine-tuning) is not among them.
     """
     layout = state.layout
-    pulled = (*layout.fresh, *layout.head) if weight_decay else ()
-    return list(dict.fromkeys((*layout.starts, *pulled)))
+    others = (*layout.fresh, *layout.head) if whole else ()
+    return list(dict.fromkeys((*layout.starts, *others)))
 
 
 def greet(download: Download, state: ServerState, client: int, needed: Sequence[str]) -> Download:
@@ -126,10 +147,14 @@ def greet(download: Download, state: ServerState, client: int, needed: Sequence[
 
 
 def extra_fault(
-    rule: AggregationRule, setup: LocalSetup, rate: float, upload: Upload
+    rule: AggregationRule,
+    train: TrainConfig,
+    sizes: Mapping[int, ClientSize],
+    rate: float,
+    upload: Upload,
 ) -> str | None:
     """What ``rule`` finds wrong with an upload's extras, given what its client could do."""
-    most_steps = num_steps(setup.train, len(setup.windows(upload.client)))
+    most_steps = num_steps(train, sizes[upload.client].num_windows)
     return rule.fault(upload.extra, most_steps, rate)
 
 

@@ -17,7 +17,7 @@ from federa.rounds import run_rounds
 if TYPE_CHECKING:
     from federa.config import RunConfig
     from federa.engines import Engine
-    from federa.local import LocalSetup
+    from federa.local import RunSetup
     from federa.progress import Progress
 
 FOLDER, OUTCOME = "search", "search.json"
@@ -28,7 +28,7 @@ class Search:
     """What every short run shares with the run that it is for."""
 
     config: RunConfig
-    setup: LocalSetup
+    setup: RunSetup
     engine: Engine
     home: RunFolder
     facts: RunFacts

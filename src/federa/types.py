@@ -44,6 +44,12 @@ class Layout:
     starts: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
 
+    @property
+    def of_base(self) -> tuple[str, ...]:
+        """Names whose initial values the base model itself gives."""
+        given = {*self.starts, *self.fresh, *self.head}
+        return tuple(name for name in self.shared if name not in given)
+
 
 @dataclass(frozen=True)
 class Download:
@@ -94,6 +100,14 @@ class ServerState:
     base_change: Tensors = field(default_factory=dict)
     memory: Tensors = field(default_factory=dict)
     contacted: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class ClientSize:
+    """What a client holds to train on: examples, and the windows that they were cut into."""
+
+    num_examples: int
+    num_windows: int
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,9 @@ def test_questions_without_an_answer() -> None:
         "has_answer_exact_match": 1 / 2,
         "no_answer_accuracy": 2 / 3,
     }
+    # and one whose reference is empty when normalised counts as it does by itself
+    mixed = answer_scores(["!", "Oslo"], [["<"], []])
+    assert (mixed["has_answer_exact_match"], mixed["has_answer_f1"]) == (1.0, 0.0)
     assert answer_scores([""], [[]]) == {"f1": 1, "exact_match": 1, "no_answer_accuracy": 1}
     part = answer_scores(["cat"], [["red cat"]], unanswerable=True)
     assert part["has_answer_f1"] == pytest.approx(2 / 3)

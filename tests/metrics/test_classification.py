@@ -5,9 +5,15 @@ from pathlib import Path
 
 import numpy
 import pytest
+from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from federa.errors import DataError
-from federa.metrics.classification import RELATIONS, classification_scores, relation_macro_f1
+from federa.metrics.classification import (
+    RELATIONS,
+    classification_scores,
+    classification_sums,
+    relation_macro_f1,
+)
 from federa.metrics.prediction_files import write_labels
 from metrics import scorers
 
@@ -58,11 +64,32 @@ def test_accuracy_macro_f1_and_loss() -> None:
             [[0.5, 0.25, 0.25], [0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.5, 0.25, 0.25]], "float32"
         )
     )
-    scores = classification_scores(truth, logits)
+    labels = ("a", "b", "c")
+    scores = classification_scores(classification_sums(truth, logits, labels), labels)
     assert scores["accuracy"] == 0.5
     # of the labels in the truth: 0 has P = R = 2/3, 2 was never guessed; 1 does not count
     assert scores["macro_f1"] == pytest.approx((2 / 3 + 0) / 2)
     assert scores["loss"] == pytest.approx((2 * numpy.log(2) + 2 * numpy.log(4)) / 4)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_same_scores_as_scikit_learn(seed: int) -> None:
+    rng = numpy.random.default_rng(seed)
+    labels = [f"label {number}" for number in range(6)]
+    truth = rng.choice(6, size=30, p=[0.5, 0.3, 0.1, 0.1, 0, 0])  # some are only guessed
+    logits = rng.normal(size=(30, 6)) + numpy.eye(6)[truth]
+    scores = classification_scores(classification_sums(truth, logits, labels), labels)
+    guess = logits.argmax(axis=1)
+    present = numpy.unique(truth)
+    f1 = f1_score(truth, guess, labels=present, average="macro", zero_division=0)
+    chances = numpy.exp(logits) / numpy.exp(logits).sum(axis=1, keepdims=True)
+    assert scores == pytest.approx(
+        {
+            "accuracy": accuracy_score(truth, guess),
+            "macro_f1": f1,
+            "loss": log_loss(truth, chances, labels=range(6)),
+        }
+    )
 
 
 def test_relations_by_hand() -> None:

@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seqeval.metrics.sequence_labeling import get_entities
+from seqeval.metrics import accuracy_score
+from seqeval.metrics.sequence_labeling import get_entities, precision_recall_fscore_support
 
 from federa.metrics.entities import entity_scores, spans, surface_scores
 from federa.metrics.prediction_files import write_tags
@@ -114,6 +115,24 @@ def test_same_scores_as_the_scorers_read_from_the_files(
     assert scores["per_type"] == {kind: pytest.approx(part) for kind, part in types.items()}
     assert {name: scores[name] for name in entity} == pytest.approx(entity)
     assert {name: scores[f"surface_{name}"] for name in surface} == pytest.approx(surface)
+
+
+@given(corpora)
+def test_same_scores_as_seqeval(corpus: list[list[tuple[str, str, str]]]) -> None:
+    words, gold, guess = (
+        [[token[column] for token in sentence] for sentence in corpus] for column in range(3)
+    )
+    scores = entity_scores(gold, guess, words)
+    names = ("precision", "recall", "f1")
+    if scores["per_type"]:  # seqeval cannot be asked about no entity at all
+        total = precision_recall_fscore_support(gold, guess, average="micro", zero_division=0)
+        assert [scores[name] for name in names] == pytest.approx(total[:3])
+        parts = precision_recall_fscore_support(gold, guess, average=None, zero_division=0)
+        found = [[part[name] for part in scores["per_type"].values()] for name in names]
+        assert found == [pytest.approx(part) for part in parts[:3]]
+        assert [part["num_entities"] for part in scores["per_type"].values()] == list(parts[3])
+    if any(gold):
+        assert scores["accuracy"] == pytest.approx(accuracy_score(gold, guess))
 
 
 def test_ten_thousand_sentences_take_seconds() -> None:

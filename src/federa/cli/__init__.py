@@ -9,7 +9,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from federa.cli import data, lists, results, running
+from federa.cli import data, deploy, lists, results, running
 from federa.errors import FederaError
 from federa.version import __version__
 
@@ -42,6 +42,7 @@ for command in (
     *(lists.partitions, lists.engines, lists.models),
 ):
     app.command()(command)
+app.add_typer(deploy.app)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from federa.datasets.mrqa import Mrqa
 from federa.datasets.newsgroups import TwentyNewsgroups
 from federa.datasets.ploner import Ploner
 from federa.datasets.semeval2010task8 import SemEval2010Task8
+from federa.datasets.sites import Sites
 from federa.datasets.squad import Squad
 from federa.datasets.wnut2017 import Wnut2017
 
@@ -19,6 +20,7 @@ DATASETS = (
     Squad,
     Mrqa,
     Files,
+    Sites,
 )
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "Ploner",
     "SemEval2010Task8",
     "ServiceDesk",
+    "Sites",
     "Squad",
     "TwentyNewsgroups",
     "Wnut2017",

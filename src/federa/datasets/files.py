@@ -54,7 +54,8 @@ class Files(BaseModel):
     train, validation, test: a file, a folder or a pattern of files, or a folder saved by
     ``datasets`` (if that holds several splits, ``train`` alone names them all);
     text, label, words, tags, question, context, answers, client: columns, those of the task being
-    read; file_per_client: each training file is one client, named by it.
+    read; labels: all that may occur, null takes those of training; file_per_client: each training
+    file is one client, named by it.
 
     Words and tags are lists (of strings or named classes), or come from .conll, .iob, .bio and .txt
     files, first and last column. Answers are spans as in SQuAD, or text that the context holds; a
@@ -77,6 +78,9 @@ class Files(BaseModel):
     question: str = Field("question", min_length=1, description="column with the question")
     context: str = Field("context", min_length=1, description="column with the passage")
     answers: str = Field("answers", min_length=1, description="column with the answers")
+    labels: tuple[str, ...] | None = Field(
+        None, min_length=2, description="all labels or BIO tags, O first, where rows may lack some"
+    )
     client: str | None = Field(None, min_length=1, description="column with the client's name")
     file_per_client: Flag = False
 
@@ -122,6 +126,8 @@ class Files(BaseModel):
         train = found["train"]
         if task == "question_answering":
             return ()
+        if self.labels is not None:
+            return self._require_labels(task, found, self.labels)
         names = sorted(set(train["label"])) if task == "text_classification" else tag_names([train])
         if len(names) < 2:
             kind = "label" if task == "text_classification" else "tag"
@@ -137,6 +143,20 @@ class Files(BaseModel):
                     f"{place}: label {unknown[0]!r} of the {split} split does not occur in training"
                 )
         return tuple(names) if task == "text_classification" else tag_names(found.values())
+
+    def _require_labels(
+        self, task: str, found: dict[str, Table], labels: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """``labels``, if no row has another one."""
+        for split, table in found.items():
+            tags = task == "token_classification"
+            for name in sorted(tag_names([table]) if tags else set(table["label"])):
+                if name not in labels:
+                    kind, place = "tag" if tags else "label", getattr(self, split) or self.train
+                    raise DataError(
+                        f"{place}: the {kind} {name!r} is not among data.labels ({len(labels)})"
+                    )
+        return labels
 
     def _read(self, task: str, split: str, place: str) -> Table:
         training = split == "train"

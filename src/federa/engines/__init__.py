@@ -2,9 +2,10 @@
 
 from federa.engines.auto import Auto
 from federa.engines.cohort import Cohort
+from federa.engines.flower import Flower
 from federa.engines.interface import Engine, Session
 from federa.engines.sequential import Sequential
 
-ENGINES = (Auto, Sequential, Cohort)
+ENGINES = (Auto, Sequential, Cohort, Flower)
 
-__all__ = ["ENGINES", "Auto", "Cohort", "Engine", "Sequential", "Session"]
+__all__ = ["ENGINES", "Auto", "Cohort", "Engine", "Flower", "Sequential", "Session"]

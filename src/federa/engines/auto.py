@@ -12,7 +12,7 @@ from federa.registry import RECORD, Integer
 
 if TYPE_CHECKING:
     from federa.engines.interface import Engine, Session
-    from federa.local import LocalSetup
+    from federa.local import RunSetup
 
 
 class Auto(BaseModel):
@@ -30,7 +30,7 @@ class Auto(BaseModel):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     threads: Literal["auto"] | Annotated[Integer, Field(ge=1, le=1024)] = "auto"
 
-    def open(self, setup: LocalSetup) -> Session:
+    def open(self, setup: RunSetup) -> Session:
         """Open the engine that the plan names."""
         engine: Engine = Cohort() if setup.plan.engine == "cohort" else Sequential()
         return engine.open(setup)

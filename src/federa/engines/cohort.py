@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 
 from federa.engines.evaluation import evaluation_batches, score_split, windows_by_row
 from federa.engines.workers import Lost, Pool, one_line
-from federa.local import LocalSetup
+from federa.local import LocalSetup, RunSetup, with_data
 from federa.registry import RECORD, Flag, Integer, Real
-from federa.types import ClientFailure, Download, ServerState, Upload
+from federa.types import ClientFailure, ClientSize, Download, ServerState, Upload
 
 if TYPE_CHECKING:
     import numpy
@@ -47,9 +47,9 @@ class Cohort(BaseModel):
     cache_gib: Real = Field(4.0, ge=0)
     compile: Flag = False
 
-    def open(self, setup: LocalSetup) -> Session:
+    def open(self, setup: RunSetup) -> Session:
         """Load the model, stack it, and start the workers."""
-        return CohortSession(setup)
+        return CohortSession(with_data(setup))
 
 
 class CohortSession:
@@ -67,6 +67,14 @@ class CohortSession:
         if setup.plan.workers > 1:
             torch.set_num_threads(1)  # its own threads would take turns with the workers
             self.pool = Pool(setup.plan.workers, self.worker.answer)
+
+    def present(self, at_least: int) -> Sequence[int]:
+        """All clients."""
+        return range(len(self.setup.clients))
+
+    def size(self, client: int) -> ClientSize:
+        """What its rows come to."""
+        return self.setup.size(client)
 
     def train(self, round: int, work: Mapping[int, Download]) -> Iterator[Upload | ClientFailure]:
         """Train the clients in groups; answers come group by group."""
@@ -151,6 +159,10 @@ class CohortSession:
     def other_peak_bytes(self) -> int:
         """What each worker held of its own at most since the last training, times workers."""
         return self.pool.peak_bytes * self.setup.plan.workers if self.pool is not None else 0
+
+    def evaluation_bytes(self) -> tuple[int, int]:
+        """Nothing travels."""
+        return 0, 0
 
     def close(self) -> None:
         """End the workers."""

@@ -165,17 +165,21 @@ def group_scores(
 def _client_scores(
     task: Task, split: EvaluationSet, rows: numpy.ndarray, predictions: Predictions
 ) -> dict[str, Any]:
-    import numpy
-
     assert split.clients is not None
     wanted = {str(client): owned for client, owned in enumerate(split.clients)}
     found = _scores_of(task, split, rows, predictions, wanted)
-    scores = {client: part[task.main_score] for client, part in found.items()}
+    return spread({client: part[task.main_score] for client, part in found.items()})
+
+
+def spread(scores: Mapping[str, float]) -> dict[str, Any]:
+    """The scores of each client, their mean, and the mean of the worst tenth."""
+    import numpy
+
     ordered = sorted(scores.values())
     worst: Sequence[float] = ordered[: math.ceil(len(ordered) / 10)]
     return {
         "mean": float(numpy.mean(ordered)),
         "worst_tenth": float(numpy.mean(worst)),
         "num_clients": len(ordered),
-        "scores": scores,
+        "scores": dict(scores),
     }

@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 
 from federa.engines.evaluation import predict_rows, score_split
 from federa.engines.workers import one_line
-from federa.local import LocalSetup, load_params, train_client
+from federa.local import LocalSetup, RunSetup, load_params, train_client, with_data
 from federa.registry import RECORD, Integer
-from federa.types import ClientFailure, Download, ServerState, Upload
+from federa.types import ClientFailure, ClientSize, Download, ServerState, Upload
 
 if TYPE_CHECKING:
     import numpy
@@ -35,9 +35,9 @@ class Sequential(BaseModel):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     threads: Literal["auto"] | Annotated[Integer, Field(ge=1, le=1024)] = "auto"
 
-    def open(self, setup: LocalSetup) -> Session:
+    def open(self, setup: RunSetup) -> Session:
         """Load the model and adapt it."""
-        return SequentialSession(setup)
+        return SequentialSession(with_data(setup))
 
 
 class SequentialSession:
@@ -46,6 +46,14 @@ class SequentialSession:
     def __init__(self, setup: LocalSetup) -> None:
         self.setup = setup
         self.model, _ = setup.build()
+
+    def present(self, at_least: int) -> Sequence[int]:
+        """All clients."""
+        return range(len(self.setup.clients))
+
+    def size(self, client: int) -> ClientSize:
+        """What its rows come to."""
+        return self.setup.size(client)
 
     def train(self, round: int, work: Mapping[int, Download]) -> Iterator[Upload | ClientFailure]:
         """Train each client in order; one that raises becomes a failure."""
@@ -80,6 +88,10 @@ class SequentialSession:
     def other_peak_bytes(self) -> int:
         """There is no other process."""
         return 0
+
+    def evaluation_bytes(self) -> tuple[int, int]:
+        """Nothing travels."""
+        return 0, 0
 
     def close(self) -> None:
         """Nothing is held beyond memory."""

@@ -7,6 +7,8 @@ import string
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from federa.metrics.tallies import Limit, fault_of_sums, ratio
+
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -42,26 +44,62 @@ def answer_scores(
 ) -> dict[str, float]:
     """Mean ``exact_match`` and ``f1`` over the questions, each against its best reference.
 
-    unanswerable: count as SQuAD 2.0 does, as is also done where a question has no reference: its
-    answer must then be empty, references that are empty when normalised do not count, and there are
-    also ``has_answer_f1``, ``has_answer_exact_match`` and ``no_answer_accuracy`` (NoAns_exact, and
-    NoAns_f1, which is the same), where there are such questions. No questions at all score 0.
+    A question without a reference wants the empty answer. unanswerable: count as SQuAD 2.0 does:
+    references that are empty when normalised do not count. With it, or where a question has no
+    reference, there are also ``has_answer_f1``, ``has_answer_exact_match`` and
+    ``no_answer_accuracy`` (NoAns_exact, and NoAns_f1, which is the same), where there are such
+    questions. No questions at all score 0.
     The official scripts give per cent.
     Source: evaluate-v1.1.py and mrqa_official_eval.py (which count alike); evaluate-v2.0.py at its
     default threshold, which leaves every answer as it is.
     """
-    pairs = list(zip(answers, references, strict=True))
-    if not unanswerable and all(references):
-        return _means([_best(answer, texts) for answer, texts in pairs])
-    each = [_best_or_none(answer, texts) for answer, texts in pairs]
-    scores = _means(each)
-    has = [score for score, texts in zip(each, references, strict=True) if texts]
-    none = [score for score, texts in zip(each, references, strict=True) if not texts]
-    if has:
-        scores |= {f"has_answer_{name}": value for name, value in _means(has).items()}
+    return answer_scores_of(answer_sums(answers, references, unanswerable), unanswerable)
+
+
+def answer_sums(
+    answers: Sequence[str], references: Sequence[Sequence[str]], unanswerable: bool = False
+) -> dict[str, float]:
+    """Questions with and without a reference, and what ``answer_scores`` counts of each kind."""
+    has, none = [], []
+    for answer, texts in zip(answers, references, strict=True):
+        if texts:
+            has.append((_best_or_none if unanswerable else _best)(answer, texts))
+        else:
+            none.append(exact_match(answer, ""))
+    return {
+        "has_answer/examples": float(len(has)),
+        "has_answer/f1_sum": float(sum(f1 for f1, _ in has)),
+        "has_answer/exact_match_sum": float(sum(exact for _, exact in has)),
+        "no_answer/examples": float(len(none)),
+        "no_answer/correct": float(sum(none)),
+    }
+
+
+def answer_scores_of(sums: Mapping[str, float], unanswerable: bool = False) -> dict[str, float]:
+    """The scores of ``answer_scores`` from added-up ``answer_sums``."""
+    has, none = sums["has_answer/examples"], sums["no_answer/examples"]
+    right = sums["no_answer/correct"]
+    found = {name: sums[f"has_answer/{name}_sum"] for name in ("f1", "exact_match")}
+    scores = {name: ratio(value + right, has + none) for name, value in found.items()}
+    if has and (unanswerable or none):
+        scores |= {f"has_answer_{name}": ratio(value, has) for name, value in found.items()}
     if none:
-        scores["no_answer_accuracy"] = _means(none)["exact_match"]
+        scores["no_answer_accuracy"] = ratio(right, none)
     return scores
+
+
+def fault_of_answers(sums: object) -> str | None:
+    """What is wrong with sums that came from elsewhere, in one line, or None."""
+    has, none = "has_answer/examples", "no_answer/examples"
+    exact, f1, right = "has_answer/exact_match_sum", "has_answer/f1_sum", "no_answer/correct"
+    limits = [
+        Limit((has, none), "num_examples", exactly=True),
+        Limit(("num_examples",), "loss_count"),  # a question has a window or more
+        Limit((exact,), has),
+        Limit((f1,), has),
+        Limit((right,), none),
+    ]
+    return fault_of_sums(sums, (has, none, exact, right), (f1,), limits)
 
 
 def macro_average(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
@@ -89,11 +127,3 @@ def _best_or_none(answer: str, references: Sequence[str]) -> tuple[float, float]
         return _best(answer, real)
     right = exact_match(answer, "")
     return right, right
-
-
-def _means(scores: Sequence[tuple[float, float]]) -> dict[str, float]:
-    number = max(1, len(scores))
-    return {
-        "f1": sum(f1 for f1, _ in scores) / number,
-        "exact_match": sum(exact for _, exact in scores) / number,
-    }

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from federa.errors import DataError
+from federa.metrics.tallies import (
+    Counts,
+    Limit,
+    common_sums,
+    counted,
+    fault_of_sums,
+    limits_of_counts,
+    mean_loss,
+    names_of_counts,
+    ratio,
+)
 from federa.registry import shown
 
 if TYPE_CHECKING:
     import numpy
 
+LABEL = "label"
 OTHER = "Other"
 RELATIONS = (
     *("Cause-Effect", "Component-Whole", "Content-Container", "Entity-Destination"),
@@ -24,25 +35,57 @@ _RELATION_OF = {
 }
 
 
-def classification_scores(truth: numpy.ndarray, logits: numpy.ndarray) -> dict[str, float]:
-    """Accuracy, macro-F1 over the labels present in the truth, and mean cross-entropy.
+def classification_sums(
+    truth: numpy.ndarray, logits: numpy.ndarray, labels: Sequence[str]
+) -> dict[str, float]:
+    """Of each label the hits, guesses and examples; of the texts their number and cross-entropy.
 
-    truth: label numbers [N], N > 0; logits: [N, number of labels].
+    truth: label numbers [N]; logits: [N, number of labels].
     """
     import numpy
     from scipy.special import log_softmax
-    from sklearn.metrics import f1_score
 
-    assert len(truth), "there is something to score"
+    assert (truth >= 0).all(), "what is scored has labels"
     guess = logits.argmax(axis=1)
-    likelihood = log_softmax(logits.astype(numpy.float64), axis=1)
+    likelihood = log_softmax(logits.astype(numpy.float64), axis=1)[numpy.arange(len(truth)), truth]
+    right, found = ([labels[number] for number in numbers] for numbers in (truth, guess))
+    return common_sums(len(truth), -likelihood) | label_sums(right, found, labels)
+
+
+def label_sums(
+    truth: Sequence[str], guess: Sequence[str], labels: Iterable[str]
+) -> dict[str, float]:
+    """Hits, guesses and examples of each of ``labels``."""
+    hits = [label for label, other in zip(truth, guess, strict=True) if label == other]
+    return counted(LABEL, labels, hits, guess, truth)
+
+
+def classification_scores(sums: Mapping[str, float], labels: Sequence[str]) -> dict[str, float]:
+    """Accuracy, macro-F1 over the labels present in the truth, and mean cross-entropy.
+
+    sums: added up from ``classification_sums``. What would divide by nothing is 0.
+    """
+    total = Counts.read(sums, LABEL, labels)
+    each = [Counts.read(sums, LABEL, [label]) for label in labels]
+    f1 = [counts.f1 for counts in each if counts.examples]
     return {
-        "accuracy": float((guess == truth).mean()),
-        "macro_f1": float(
-            f1_score(truth, guess, labels=numpy.unique(truth), average="macro", zero_division=0)
-        ),
-        "loss": float(-likelihood[numpy.arange(len(truth)), truth].mean()),
+        "accuracy": total.recall,
+        "macro_f1": ratio(sum(f1), len(f1)),
+        "loss": mean_loss(sums),
     }
+
+
+def fault_of_classification(sums: object, labels: Sequence[str]) -> str | None:
+    """What is wrong with sums that came from elsewhere, in one line, or None."""
+    names = [names_of_counts(LABEL, label) for label in labels]
+    _, guesses, examples = zip(*names, strict=True)
+    limits = [
+        Limit(("loss_count",), "num_examples", exactly=True),
+        Limit(guesses, "num_examples", exactly=True),  # each text has one label and one guess
+        Limit(examples, "num_examples", exactly=True),
+        *limits_of_counts(LABEL, labels),
+    ]
+    return fault_of_sums(sums, [name for parts in names for name in parts], (), limits)
 
 
 def relation_macro_f1(truth: Sequence[str], guess: Sequence[str]) -> float:
@@ -62,13 +105,21 @@ def relation_macro_f1(truth: Sequence[str], guess: Sequence[str]) -> float:
     Source: semeval2010_task8_scorer-v1.2.pl, "(9+1)-way evaluation taking directionality into
     account"; Hendrickx et al., SemEval-2010 Task 8 (ACL S10-1006).
     """
-    examples, guesses = Counter(_relations(truth)), Counter(_relations(guess))
-    hits = Counter(
-        _RELATION_OF[label] for label, other in zip(truth, guess, strict=True) if label == other
-    )
-    present = [name for name in RELATIONS if examples[name]]
-    f1 = [2 * hits[name] / (guesses[name] + examples[name]) for name in present]
-    return sum(f1) / max(1, len(f1))
+    labels = list(dict.fromkeys((*truth, *guess)))
+    return relation_macro_f1_of(label_sums(truth, guess, labels), labels)
+
+
+def relation_macro_f1_of(sums: Mapping[str, float], labels: Sequence[str]) -> float:
+    """The same from the hits, guesses and examples of each label, added up.
+
+    Both directions of a relation are added up too: a hit is one in the right direction.
+    """
+    of_relation: dict[str, list[str]] = {}
+    for label, relation in zip(labels, _relations(labels), strict=True):
+        of_relation.setdefault(relation, []).append(label)
+    each = [Counts.read(sums, LABEL, of_relation.get(relation, ())) for relation in RELATIONS]
+    f1 = [counts.f1 for counts in each if counts.examples]
+    return ratio(sum(f1), len(f1))
 
 
 def _relations(labels: Iterable[str]) -> list[str]:

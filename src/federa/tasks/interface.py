@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
@@ -92,6 +92,25 @@ class Task(Protocol):
         self, predictions: Predictions, encoded: Encoded, rows: numpy.ndarray
     ) -> dict[str, Any]:
         """Scores in [0, 1] of ``predictions`` for ``rows``, ``main_score`` among them."""
+
+    def tally(
+        self, predictions: Predictions, encoded: Encoded, rows: numpy.ndarray
+    ) -> dict[str, float]:
+        """The sums that scores of ``rows`` are made of, to be added up over rows and over sites.
+
+        Finite numbers from 0 up, ``num_examples`` among them, if the predictions are finite. Their
+        names are made of the task's labels alone and are all there whatever the rows hold.
+        """
+
+    def scores_of(self, sums: Mapping[str, float], labels: Sequence[str]) -> dict[str, Any]:
+        """What ``score`` gives of all the rows whose tallies make ``sums``; of no rows, 0."""
+
+    def sound_sums(self, sums: object, labels: Sequence[str]) -> str | None:
+        """What is wrong with a tally that came from elsewhere, in one line, or None.
+
+        Sound are the names of a ``tally``, and numbers that some rows could give: such sums can
+        still be false, but neither stop the server nor give a score that is not in [0, 1].
+        """
 
     def decode(self, predictions: Predictions, encoded: Encoded, rows: numpy.ndarray) -> list[Any]:
         """The answer to each of ``rows``: a frozen dataclass with fields that JSON can hold."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, Field
 
 from federa.errors import ConfigError, DataError
-from federa.metrics.answers import answer_scores
+from federa.metrics.answers import answer_scores, answer_scores_of, answer_sums, fault_of_answers
 from federa.metrics.prediction_files import write_answers
+from federa.metrics.tallies import common_sums, mean_loss
 from federa.registry import RECORD, Flag, Integer, Real
 from federa.tasks.answer_spans import Span, best_spans
 from federa.tasks.interface import Predictions
@@ -136,6 +137,12 @@ class QuestionAnswering(BaseModel):
         self, predictions: Predictions, encoded: EncodedQuestions, rows: numpy.ndarray
     ) -> dict[str, Any]:
         """F1 and exact match against the best reference; apart for questions without an answer."""
+        return self.scores_of(self.tally(predictions, encoded, rows), ())
+
+    def tally(
+        self, predictions: Predictions, encoded: EncodedQuestions, rows: numpy.ndarray
+    ) -> dict[str, float]:
+        """Questions with and without an answer, what is right of each, sum of losses of windows."""
         assert encoded.references is not None, "what is scored has references"
         texts = []
         for row, windows in zip(rows, predictions, strict=True):
@@ -143,8 +150,16 @@ class QuestionAnswering(BaseModel):
             empty = self._is_empty(found, null)
             texts.append("" if empty else encoded.contexts[row][found[0][0] : found[0][1]])
         references = [encoded.references[row] for row in rows]
-        scores: dict[str, Any] = dict(answer_scores(texts, references, self.unanswerable))
-        return {**scores, "loss": _loss(predictions, encoded, rows)}
+        common = common_sums(len(rows), _losses(predictions, encoded, rows))
+        return common | answer_sums(texts, references, self.unanswerable)
+
+    def scores_of(self, sums: Mapping[str, float], labels: Sequence[str]) -> dict[str, Any]:
+        """The scores that ``score`` gives."""
+        return {**answer_scores_of(sums, self.unanswerable), "loss": mean_loss(sums)}
+
+    def sound_sums(self, sums: object, labels: Sequence[str]) -> str | None:
+        """What is wrong with a tally that came from elsewhere, in one line, or None."""
+        return fault_of_answers(sums)
 
     def decode(
         self, predictions: Predictions, encoded: EncodedQuestions, rows: numpy.ndarray
@@ -264,19 +279,18 @@ def _alternatives(answer: Answer) -> list[dict[str, Any]]:
     ]
 
 
-def _loss(predictions: Predictions, encoded: EncodedQuestions, rows: numpy.ndarray) -> float:
-    """Mean over the windows of the training loss."""
+def _losses(given: Predictions, encoded: EncodedQuestions, rows: numpy.ndarray) -> list[float]:
+    """The training loss of each window."""
     import numpy
     from scipy.special import log_softmax
 
-    total, number = 0.0, 0
-    for row, windows in zip(rows, predictions, strict=True):
+    losses = []
+    for row, windows in zip(rows, given, strict=True):
         for window, values in enumerate(windows, start=int(encoded.windows.window_offsets[row])):
             likelihood = log_softmax(values.astype(numpy.float64), axis=0)
             first, last = encoded.targets[window]
-            total -= float(likelihood[first, 0] + likelihood[last, 1]) / 2
-            number += 1
-    return total / max(1, number)
+            losses.append(-float(likelihood[first, 0] + likelihood[last, 1]) / 2)
+    return losses
 
 
 def _question_word(question: str) -> str:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel
 
-from federa.metrics.classification import classification_scores, relation_macro_f1
+from federa.metrics.classification import (
+    classification_scores,
+    classification_sums,
+    fault_of_classification,
+    relation_macro_f1,
+    relation_macro_f1_of,
+)
 from federa.metrics.prediction_files import write_labels
 from federa.registry import RECORD
 from federa.tasks.interface import Predictions
@@ -142,15 +148,25 @@ class TextClassification(BaseModel):
         self, predictions: Predictions, encoded: EncodedTexts, rows: numpy.ndarray
     ) -> dict[str, Any]:
         """Accuracy, macro-F1 over the labels present in the truth, mean loss, ``scores``."""
-        logits, truth = _stacked(predictions), encoded.labels[rows]
-        found = classification_scores(truth, logits)
+        return self.scores_of(self.tally(predictions, encoded, rows), encoded.label_names)
+
+    def tally(
+        self, predictions: Predictions, encoded: EncodedTexts, rows: numpy.ndarray
+    ) -> dict[str, float]:
+        """Hits, guesses and examples of each label, number of texts, sum of their losses."""
+        logits = _stacked(predictions, len(encoded.label_names))
+        return classification_sums(encoded.labels[rows], logits, encoded.label_names)
+
+    def scores_of(self, sums: Mapping[str, float], labels: Sequence[str]) -> dict[str, Any]:
+        """The scores that ``score`` gives."""
+        found = classification_scores(sums, labels)
         if "relation_macro_f1" in self.scores:
-            names = encoded.label_names
-            found["relation_macro_f1"] = relation_macro_f1(
-                [names[number] for number in truth],
-                [names[number] for number in logits.argmax(axis=1)],
-            )
+            found["relation_macro_f1"] = relation_macro_f1_of(sums, labels)
         return found
+
+    def sound_sums(self, sums: object, labels: Sequence[str]) -> str | None:
+        """What is wrong with a tally that came from elsewhere, in one line, or None."""
+        return fault_of_classification(sums, labels)
 
     def decode(
         self, predictions: Predictions, encoded: EncodedTexts, rows: numpy.ndarray
@@ -158,9 +174,7 @@ class TextClassification(BaseModel):
         """The likeliest label of each text."""
         from scipy.special import softmax
 
-        if not len(rows):
-            return []
-        shares = softmax(_stacked(predictions), axis=1)
+        shares = softmax(_stacked(predictions, len(encoded.label_names)), axis=1)
         return [
             Prediction(
                 encoded.texts[row], encoded.label_names[int(share.argmax())], float(share.max())
@@ -202,7 +216,9 @@ class TextClassification(BaseModel):
         return "label", [[label] for label in table["label"]]
 
 
-def _stacked(predictions: Predictions) -> numpy.ndarray:
+def _stacked(predictions: Predictions, num_labels: int) -> numpy.ndarray:
+    """The logits of each text [N, labels]."""
     import numpy
 
-    return numpy.stack([windows[0] for windows in predictions])
+    rows = [windows[0] for windows in predictions]
+    return numpy.stack(rows) if rows else numpy.zeros((0, num_labels), dtype=numpy.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, Field
 
 from federa.errors import ConfigError
-from federa.metrics.entities import entity_scores, spans
+from federa.metrics.entities import (
+    entity_scores,
+    entity_scores_of,
+    entity_sums,
+    fault_of_entities,
+    spans,
+    types_of,
+)
 from federa.metrics.prediction_files import write_tags
+from federa.metrics.tallies import common_sums, mean_loss
 from federa.registry import RECORD, Integer
 from federa.tasks.interface import Predictions
 from federa.tasks.sentences import IGNORED, EncodedSentences, encode_sentences
@@ -119,21 +127,28 @@ class TokenClassification(BaseModel):
         self, predictions: Predictions, encoded: EncodedSentences, rows: numpy.ndarray
     ) -> dict[str, Any]:
         """Entity scores, accuracy of tags, mean loss of the words that have a token."""
-        import numpy
-        from scipy.special import log_softmax
-
-        guess, gold, losses = [], [], []
-        names = numpy.array(encoded.label_names, dtype=object)
-        for row, windows in zip(rows, predictions, strict=True):
-            logits, known = _word_logits(windows, encoded, row)
-            tags = encoded.tags[encoded.words_of(row)]
-            guess.append(names[_likeliest(logits, known)].tolist())
-            gold.append(names[tags].tolist())
-            likelihood = log_softmax(logits[known], axis=1)
-            losses.append(-likelihood[numpy.arange(len(likelihood)), tags[known]])
+        gold, guess, losses = _tagged(predictions, encoded, rows)
         scores = entity_scores(gold, guess, [encoded.words(row) for row in rows])
-        loss = numpy.concatenate(losses) if losses else numpy.zeros(0)
-        return {**scores, "loss": float(loss.mean()) if len(loss) else 0.0}
+        return {**scores, "loss": mean_loss(losses)}
+
+    def tally(
+        self, predictions: Predictions, encoded: EncodedSentences, rows: numpy.ndarray
+    ) -> dict[str, float]:
+        """Hits, guesses and examples of each type of entity, tags, sum of losses of words."""
+        gold, guess, losses = _tagged(predictions, encoded, rows)
+        return {**losses, **entity_sums(gold, guess, types_of(encoded.label_names))}
+
+    def scores_of(self, sums: Mapping[str, float], labels: Sequence[str]) -> dict[str, Any]:
+        """The scores that ``score`` gives, but those of surface forms.
+
+        To count the different forms of a corpus that lies at several sites, they would have to send
+        the words of their texts.
+        """
+        return {**entity_scores_of(sums, types_of(labels)), "loss": mean_loss(sums)}
+
+    def sound_sums(self, sums: object, labels: Sequence[str]) -> str | None:
+        """What is wrong with a tally that came from elsewhere, in one line, or None."""
+        return fault_of_entities(sums, types_of(labels))
 
     def decode(
         self, predictions: Predictions, encoded: EncodedSentences, rows: numpy.ndarray
@@ -185,6 +200,25 @@ class TokenClassification(BaseModel):
         """The types of entity that occur in a sentence."""
         found = [list(dict.fromkeys(kind for kind, _, _ in spans(tags))) for tags in table["tags"]]
         return "entity type", [kinds or ["none"] for kinds in found]
+
+
+def _tagged(
+    predictions: Predictions, encoded: EncodedSentences, rows: numpy.ndarray
+) -> tuple[list[list[str]], list[list[str]], dict[str, float]]:
+    """The true and the likeliest tags of each sentence, and the sums of losses."""
+    import numpy
+    from scipy.special import log_softmax
+
+    gold, guess, losses = [], [], [numpy.zeros(0)]
+    names = numpy.array(encoded.label_names, dtype=object)
+    for row, windows in zip(rows, predictions, strict=True):
+        logits, known = _word_logits(windows, encoded, row)
+        tags = encoded.tags[encoded.words_of(row)]
+        guess.append(names[_likeliest(logits, known)].tolist())
+        gold.append(names[tags].tolist())
+        likelihood = log_softmax(logits[known], axis=1)
+        losses.append(-likelihood[numpy.arange(len(likelihood)), tags[known]])
+    return gold, guess, common_sums(len(rows), numpy.concatenate(losses))
 
 
 def _word_logits(
