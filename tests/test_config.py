@@ -86,6 +86,7 @@ def test_defaults() -> None:
             "clients_per_round": None,
             "num_rounds": 10,
             "min_uploads": 1,
+            "retries": 0,
         },
         "train": {
             "optimizer": "adamw",
@@ -101,6 +102,7 @@ def test_defaults() -> None:
             "max_length": 128,
             "dropout": False,
             "precision": "auto",
+            "gradient_checkpointing": False,
         },
         "evaluation": {
             "every": 1,
@@ -352,7 +354,7 @@ def test_only_a_mapping_is_a_configuration(given: Any) -> None:
 def test_data_is_required() -> None:
     assert refusal({}) == (
         "data: missing; one of servicedesk, 20newsgroups, semeval2010task8, wnut2017, ploner, "
-        "squad, mrqa, files"
+        "squad, mrqa, files, sites"
     )
 
 

@@ -86,6 +86,8 @@ def _obstacle(
 
     if config.train.dropout:
         return "train.dropout draws for every client by itself"
+    if config.train.gradient_checkpointing:
+        return "train.gradient_checkpointing is for one client at a time"
     least = 1 if settings.workers == "auto" else settings.workers
     own = client_bytes(config, model, layout)
     if least * own > memory_bytes(settings, plan):

@@ -65,10 +65,12 @@ class RunSetup:
         """The model on its device, adapted and ready to train.
 
         masters: filled with the float32 weights below the low-rank pairs, before they are rounded.
-        Raises: ModelError if the encoder here is not the one that the server factored.
+        Raises: ModelError if the encoder here is not the one that the server factored; ConfigError
+        if its layers are to be recomputed and cannot be.
         """
         from federa.models import hash_encoder
         from federa.precision import use_bf16
+        from federa.recomputation import recompute_layers
 
         model = self.task.build_model(self.source, self.labels, self.seed)
         require_same_base(hash_encoder(model), self.base_hash, self.source)
@@ -79,6 +81,8 @@ class RunSetup:
                 masters[name] = model.get_parameter(f"{layer}.base.weight").detach()
         if self.plan.precision == "bf16":
             use_bf16(model, frozenset(layout.head), self.plan.device)
+        if self.train.gradient_checkpointing:
+            recompute_layers(model)
         return model.to(self.plan.device), layout
 
 

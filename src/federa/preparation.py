@@ -127,6 +127,7 @@ class _Begun:
 def _begin(config: RunConfig, plan: Plan, source: str, labels: Sequence[str]) -> _Begun:
     """Load, hash and factor the model, and attach what is trained."""
     from federa.models import hash_encoder, max_positions
+    from federa.recomputation import recompute_layers
 
     model = config.task.build_model(source, labels, config.seed)
     check_lengths(config.train.max_length, max_positions(model))
@@ -139,6 +140,8 @@ def _begin(config: RunConfig, plan: Plan, source: str, labels: Sequence[str]) ->
                 f"method: the start of {name} is not finite; alpha may be out of range"
             )
     layout = config.method.attach(model, start)
+    if config.train.gradient_checkpointing:
+        recompute_layers(model)  # not to be trained here, but a refusal comes before anything else
     for scaling in {pair.scaling for pair in layout.pairs}:
         if not 1e-30 < scaling < 1e30:  # s B A is formed in single precision
             raise ConfigError(

@@ -54,7 +54,8 @@ class TrainConfig(BaseModel):
     an SVD start is not shrunk; max_grad_norm: of the data's gradient, before the aggregation rule
     adds its own terms, and null switches clipping off; dropout: the model's own
     rates when true, none when false; precision auto: bf16 products of frozen weights where the
-    hardware has them.
+    hardware has them; gradient_checkpointing: compute each layer again in the backward pass, which
+    takes less memory and more time and changes no result.
     """
 
     model_config = RECORD
@@ -76,6 +77,9 @@ class TrainConfig(BaseModel):
     max_length: Integer = Field(128, ge=4, description="tokens")
     dropout: Flag = False
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    gradient_checkpointing: Flag = Field(
+        False, description="compute layers again in the backward pass: less memory, more time"
+    )
 
     def rate(self, round: int, num_rounds: int) -> float:
         """The learning rate of ``round`` (from 0) of ``num_rounds``."""

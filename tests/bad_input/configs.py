@@ -387,6 +387,12 @@ KEYS: list[Case] = [
     ("type_length_null", "train: {max_length: null}", "train.max_length: ", "None"),
     ("type_dropout_rate", "train: {dropout: 0.1}", "train.dropout: ", "0.1"),
     ("type_dropout_null", "train: {dropout: null}", "train.dropout: ", "None"),
+    (
+        "type_recompute_number",
+        "train: {gradient_checkpointing: 1}",
+        "train.gradient_checkpointing: ",
+        "1",
+    ),
     ("type_precision_number", "train: {precision: 32}", "train.precision: ", "'fp32'", "32"),
     ("type_evaluation_list", "evaluation: [validation]", "evaluation: ", "mapping of keys"),
     ("type_every_null", "evaluation: {every: null}", "evaluation.every: ", "None"),

@@ -47,6 +47,7 @@ BASES: list[dict[str, Any]] = [
             "max_length": 128,
             "dropout": False,
             "precision": "auto",
+            "gradient_checkpointing": False,
         },
         "evaluation": {
             "every": 1,

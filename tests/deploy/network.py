@@ -4,7 +4,7 @@ The server and every site have a network namespace of their own, joined by a bri
 one, so that the machine's own network is not touched. A site's link has the rates of a
 ``federa.profiles.Network``, kept by ``tc tbf`` at either end, and half of its round trip each way:
 by ``netem`` where the kernel has it (behind ``veth``), else by a process that holds the frames of
-two TAP devices back, which carries some 100 Mbit/s, else not at all. The server's own link is not
+two TAP devices back, which carries some 200 Mbit/s, else not at all. The server's own link is not
 shaped. Bytes are counted as frames at the site's interface, without preamble and checksum.
 
 A small shell process outlives whatever ends this one, and then removes everything.
@@ -69,6 +69,7 @@ class Rig:
     addresses: dict[str, str]
     delay: str
     started: list[subprocess.Popen[Any]] = field(default_factory=list)
+    relays: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def run_in(
         self,
@@ -139,7 +140,7 @@ def shaped_network(sites: Mapping[str, Network]) -> Iterator[Rig]:
     finally:
         _end(rig.started)
         janitor.communicate(b"end\n")
-        for process in rig.started:  # what did not end in time has been killed by now
+        for process in (*rig.started, *rig.relays):  # killed by now, if they did not end before
             process.wait()
 
 
@@ -176,7 +177,8 @@ def _build(rig: Rig, hub: str, sites: Mapping[str, Network]) -> None:
             _run("ip", "-n", hub, "link", "add", port, "type", "veth", *far)
         _run("ip", "-n", hub, "link", "set", port, "master", BRIDGE, "up")
         _run("ip", "-n", namespace, "addr", "add", f"{address}/24", "dev", INTERFACE)
-        _run("ip", "-n", namespace, "link", "set", INTERFACE, "up")
+        # one frame at a time: a bundle would be counted, and shaped, without its frames' headers
+        _run("ip", "-n", namespace, "link", "set", INTERFACE, "gso_max_segs", "1", "up")
         if network:
             netem = wait if rig.delay == "netem" else 0.0
             _shape(hub, port, network.down_bits_per_second, netem)
@@ -218,16 +220,17 @@ def _join_by_tap(rig: Rig, hub: str, port: str, namespace: str, delay_seconds: f
             *(sys.executable, "-I", __file__, str(delay_seconds), port, far),
         ],
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
-    rig.started.insert(0, relay)  # the last to be ended
+    rig.relays.append(relay)
     assert relay.stdout is not None
-    assert relay.stderr is not None
-    if relay.stdout.readline() != "ready\n":
-        fault = relay.stderr.read().strip().splitlines() or ["it said nothing"]
-        raise RigError(f"TAP devices: {fault[-1]}")
+    with relay.stdout as output:
+        said = output.readline()
+        if said != "ready\n":
+            *_, fault = (said + output.read()).splitlines() or ["no reason given"]
+            raise RigError(f"TAP devices: {fault}")
     for device in (port, far):
         _run("ip", "-n", hub, "link", "set", device, "txqueuelen", str(MOST_PACKETS // 10))
     _run("ip", "-n", hub, "link", "set", far, "netns", namespace)

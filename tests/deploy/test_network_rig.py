@@ -122,12 +122,15 @@ def test_counters_show_what_was_sent_and_its_frames(rig: Rig, site: str) -> None
         assert counted < 1.04 * useful * framed + most_acknowledgements * acknowledged
 
 
-def test_the_server_sends_what_the_sites_receive(rig: Rig) -> None:
-    before = rig.wire_bytes(SERVER)
+def test_both_ends_of_a_link_count_the_same_bytes(rig: Rig) -> None:
+    before = rig.wire_bytes(SERVER), rig.wire_bytes("near")
     talk(rig, "near", DOWN_BYTES // 4, UP_BYTES // 4)
-    received, sent = (now - then for now, then in zip(rig.wire_bytes(SERVER), before, strict=True))
-    assert sent == pytest.approx(DOWN_BYTES / 4 * (1 + TCP_OVERHEAD), rel=0.08)
-    assert received == pytest.approx(UP_BYTES / 4 * (1 + TCP_OVERHEAD), rel=0.08)
+    after = rig.wire_bytes(SERVER), rig.wire_bytes("near")
+    server, site = (
+        [now - then for now, then in zip(new, old, strict=True)]
+        for new, old in zip(after, before, strict=True)
+    )
+    assert server == pytest.approx(site[::-1], rel=0.02)
 
 
 def test_a_ping_pong_shows_the_delay_of_its_own_site(rig: Rig) -> None:
@@ -204,6 +207,7 @@ with shaped_network({{"one": Wifi50()}}) as rig:
         time.sleep(0.05)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="says another reason")
 def test_a_machine_that_cannot_build_it_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as without:
         without.setenv("PATH", "/nowhere")

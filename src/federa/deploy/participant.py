@@ -54,13 +54,14 @@ class Participant:
         self, kind: str, header: dict[str, Any], blob: bytes
     ) -> tuple[dict[str, Any], bytes]:
         """The answer to one message, logged; what goes wrong is an answer too (``failure``)."""
+        began = time.monotonic()
         try:
             answer, packed = self._answer(kind, header, blob)
         except Exception as error:
             answer, packed = {"failure": failure_line(error)}, b""
             if type(error) is DataError or not isinstance(error, FederaError):
                 print("".join(traceback.format_exception(error)), file=sys.stderr, flush=True)
-        self._log(kind, header, answer, packed)
+        self._log(kind, header, answer, packed, time.monotonic() - began)
         return answer, packed
 
     def _answer(
@@ -109,7 +110,14 @@ class Participant:
             self._run = SiteRun(self.config, greeting, place)
         return self._run
 
-    def _log(self, kind: str, header: dict[str, Any], answer: dict[str, Any], blob: bytes) -> None:
+    def _log(
+        self,
+        kind: str,
+        header: dict[str, Any],
+        answer: dict[str, Any],
+        blob: bytes,
+        seconds: float,
+    ) -> None:
         """One line for auditors: what is about to leave."""
         (self.folder / MESSAGES).parent.mkdir(parents=True, exist_ok=True)
         line = {
@@ -117,6 +125,7 @@ class Participant:
             "answer_to": kind,
             "run": header.get("run"),
             "round": header.get("round"),
+            "seconds": round(seconds, 3),
             "says": answer,
             "bytes": len(json.dumps(answer)) + len(blob),
             "tensors": tensor_kinds(blob) if blob else {},
