@@ -33,7 +33,6 @@ import numpy
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from deploy.federation import LOOPBACK, SITES, Federation, here
 from deploy.network import SERVER, Rig, shaped_network
-
 from federa.datasets import SemEval2010Task8, ServiceDesk
 from federa.measure import RoundRecord
 from federa.profiles import Network, download_seconds, upload_seconds

@@ -64,6 +64,7 @@ class Place:
         """The lines of one more look."""
         self.lines.clear()
         self.roster.look()
+        self.roster.watch()
         return list(self.lines)
 
 

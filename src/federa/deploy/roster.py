@@ -24,7 +24,7 @@ class Roster:
         self._sites: dict[int, str] = {}
 
     def look(self) -> None:
-        """Register keys that are new, and say which sites came and went.
+        """Register keys that are new.
 
         Raises: ConfigError, RunError.
         """
@@ -32,6 +32,12 @@ class Roster:
         if seen != self._seen:
             self._register()
             self._seen = seen
+
+    def watch(self) -> None:
+        """Say which sites came and went.
+
+        Raises: RunError.
+        """
         online = {
             self._sites[node.id]
             for node in self.control.nodes()

@@ -25,7 +25,7 @@ from federa.errors import ConfigError, FederaError, RunError
 
 LOGS, DATABASE = "logs", "state.db"
 STARTING_SECONDS = 120.0
-TICK_SECONDS, FLOWER_TICKS, LOGS_TICKS = 1.0, 5, 60
+TICK_SECONDS, FLOWER_TICKS, LOGS_TICKS = 1.0, 10, 60
 SOON = timedelta(days=45)
 """So long before the certificate ends it is time to renew it."""
 Say = Callable[[str], None]
@@ -100,10 +100,11 @@ class _Server:
 
     def _look_after(self, ticks: int) -> None:
         try:
-            if ticks % FLOWER_TICKS == 0:  # each question is two lines in Flower's log
-                self.roster.look()
-                self.queue.watch()
+            self.roster.look()
             self.queue.look()
+            if ticks % FLOWER_TICKS == 0:  # each question is two lines in Flower's log
+                self.roster.watch()
+                self.queue.watch()
             self._trouble = ""
         except FederaError as error:  # such as a file that somebody is writing; the next look helps
             if str(error) != self._trouble:
