@@ -8,10 +8,10 @@ import torch
 
 from federa.admission import admit, well_formed
 from federa.rules import FedAvg
-from federa.types import ClientFailure, Upload
+from federa.types import ClientFailure, ClientSize, Upload
 
 EXPECTED = {"b": torch.zeros(3, 2), "a": torch.zeros(2, 4)}
-SIZES = {1: 20, 2: 30}
+SIZES = {1: ClientSize(20, 20), 2: ClientSize(30, 30)}
 GOOD = Upload(1, {"b": torch.ones(3, 2), "a": torch.ones(2, 4)}, 20)
 
 

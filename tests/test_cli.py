@@ -216,8 +216,8 @@ def test_a_failed_init_writes_nothing(
 
 MISUSE = [
     (["bogus"], ["No such command 'bogus'"]),
-    (["--bogus"], ["No such option: --bogus"]),
-    (["run", "--bogus"], ["No such option: --bogus"]),
+    (["--bogus"], ["No such option", "--bogus"]),
+    (["run", "--bogus"], ["No such option", "--bogus"]),
     (["methods", "extra"], ["extra argument", "extra"]),
     (["init"], ["Missing argument"]),
     (["export"], ["Missing argument"]),

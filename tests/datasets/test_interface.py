@@ -12,7 +12,9 @@ from federa.datasets import DATASETS, Files, TwentyNewsgroups
 from federa.errors import ConfigError, DataError
 from federa.registry import names
 
-PUBLIC = [record for record in DATASETS if record.__name__ not in ("ServiceDesk", "Files")]
+PUBLIC = [
+    record for record in DATASETS if record.__name__ not in ("ServiceDesk", "Files", "Sites")
+]
 FOLDERS = {"squad": "squad_v1"}
 TASKS = {"text_classification", "token_classification", "question_answering"}
 
@@ -27,6 +29,7 @@ def test_the_order_of_the_list() -> None:
         "squad",
         "mrqa",
         "files",
+        "sites",
     ]
 
 

@@ -147,6 +147,97 @@ def test_the_network_reaches_nothing_but_the_fleet(federation: Federation) -> No
         assert "403" in found.stdout + found.stderr
 
 
+MISCHIEF = """
+import json, os, sys, time
+
+if "federa.deploy.worker" in sys.orig_argv:
+    import federa.deploy.participant as participant
+
+    plan = json.loads(os.environ["MISCHIEF"]).get(os.path.basename(os.environ["FEDERA_SITE"]), {})
+    honest = participant.pack_upload
+    train = participant.SiteRun.train
+
+    def remember(self, header, blob):
+        remember.what = plan.pop(str(header["round"]), None)
+        return train(self, header, blob)
+
+    def spoil(upload, received, codec, residual):
+        from dataclasses import replace
+
+        what, params = remember.what, upload.params
+        if what == "NaN":
+            params = {name: value * float("nan") for name, value in params.items()}
+        elif what == "one row":
+            params = {name: value[:1] for name, value in params.items()}
+            return honest(replace(upload, params=params), params, "fp32", None)
+        elif what == "huge count":
+            upload = replace(upload, num_examples=10**12)
+        elif what == "slow":
+            time.sleep(25)
+        elif what == "fail":
+            raise RuntimeError("a secret row")
+        elif what == "die":
+            os.kill(os.getpid(), 9)
+        return honest(replace(upload, params=params), received, codec, residual)
+
+    participant.pack_upload = spoil
+    participant.SiteRun.train = remember
+"""
+"""As sitecustomize.py, makes a site's worker misbehave in the rounds that $MISCHIEF names."""
+
+
+def test_bad_sites_are_set_aside_and_come_back(
+    federation: Federation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A site that returns NaN, one row, a huge count, is slow, dies; then all fail at once."""
+    place = federation.folder / "mischief"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text(MISCHIEF, encoding="utf-8")
+    plan = {
+        "gamma": {
+            "0": "NaN",
+            "1": "one row",
+            "2": "huge count",
+            "3": "die",
+            "4": "slow",
+            "6": "fail",
+        },
+        "alpha": {"6": "fail"},
+        "beta": {"6": "fail"},
+    }
+    monkeypatch.setenv("PYTHONPATH", str(place))
+    monkeypatch.setenv("MISCHIEF", json.dumps(plan))
+    content = json.loads(federation.run_file.read_text(encoding="utf-8"))
+    content["federation"] |= {"num_rounds": 9, "min_uploads": 2}
+    content["evaluation"] = {"every": 9}
+    federation.write_run(**content)
+    with ExitStack() as running:
+        running.enter_context(federation.running("server", federation.server))
+        for name in SITES:
+            running.enter_context(federation.running("site", federation.site(name)))
+        federation.wait_until_ready()
+        federation.submit()
+        federation.wait_for_end()
+    records = federation.records()
+    reasons = {
+        record.round: failure.reason
+        for record in records
+        for failure in record.failures
+        if failure.client == 2
+    }
+    assert "NaN or infinite" in reasons[1]
+    assert "shape" in reasons[2]
+    assert "claims 1000000000000 examples" in reasons[3]
+    assert "worker ended while it worked on train" in reasons[4]
+    assert any("no answer within 20 s" in reason for reason in reasons.values()), reasons
+    assert 2 in {client.client for client in records[-1].clients if client.up}
+    log = (federation.server / "logs" / "job-0001.log").read_text(encoding="utf-8")
+    assert "round 7: 0 of" in log  # all failed, and it was tried again
+    assert "RuntimeError at the site; its own log says more" in log
+    assert "a secret row" not in log
+    assert "a secret row" in (federation.site("beta") / "logs" / "worker.log").read_text("utf-8")
+
+
 LINK = Network(
     name="link", down_bits_per_second=4e6, up_bits_per_second=4e6, round_trip_seconds=0.02
 )

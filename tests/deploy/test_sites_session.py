@@ -23,6 +23,7 @@ from deploy.sites import (
 from federa.checkpoint import RunFolder
 from federa.config import RunConfig
 from federa.deploy.participant import Participant
+from federa.engines import flower_link
 from federa.errors import ClientError, ConfigError
 from federa.experiment import RunResult, run
 from federa.wire import pack_upload, unpack_upload
@@ -202,9 +203,13 @@ def plain_upload(grid: LocalGrid, blob: bytes) -> Any:
     return unpack_upload(blob, 1, run.setup.start)
 
 
-def test_a_lost_answer_times_out_and_a_late_one_is_dropped(
-    tiny_model: Callable[[str], str], places: list[Path], tmp_path: Path
+def test_a_site_whose_answer_is_lost_is_asked_again(
+    tiny_model: Callable[[str], str],
+    places: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(flower_link, "GRACE_SECONDS", 0.0)  # rounds take less here
     grid = grid_of(places)
 
     def lose(kind: str, header: dict[str, Any], answer: Answer) -> Answer | None:

@@ -36,8 +36,8 @@ def make(
         common = {"train": train, "evaluation": evaluation, **changes}
         common["engine"] = {"name": "cohort", "device": "cpu", **engine}
         if task == "text_classification":
-            federation = {"num_clients": 6, "num_rounds": 3}
-            return tiny_config(tiny_model(model), tiny_table, federation=federation, **common)
+            common = {"federation": {"num_clients": 6, "num_rounds": 3}, **common}
+            return tiny_config(tiny_model(model), tiny_table, **common)
         return tiny_task_config(task, tiny_model(model), tmp_path, **common)
 
     return configure

@@ -53,13 +53,14 @@ class Child:
         return self.process.poll() is not None
 
     def tail(self) -> str:
-        """The end of its output."""
+        """The end of its output since it was started."""
         try:
             with self.log.open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
-                return file.read().decode("utf-8", "replace")
+                text = file.read().decode("utf-8", "replace")
         except OSError:
             return ""
+        return text.rpartition(f"--- {self.name} started")[2]
 
     def last_words(self) -> str:
         """How it ended, and the last line that it wrote."""
@@ -133,6 +134,10 @@ class Processes:
         for child in self.children:
             if child.ended:
                 raise EndedError(f"{child.name} ended ({child.last_words()})")
+        self.check_guard()
+
+    def check_guard(self) -> None:
+        """Raises: EndedError if the guard has ended."""
         if self._guard is not None and self._guard.poll() is not None:
             raise EndedError("the guard of the processes ended")
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from federa.deploy.certificates import AUTHORITY
 from federa.deploy.commands import write_commands
-from federa.deploy.flower import program, require_flower, settings
+from federa.deploy.flower import require_flower, settings
 from federa.deploy.processes import Child, EndedError, Processes, python, stop_requested
 from federa.deploy.records import SiteConfig
+from federa.deploy.supernode import GAVE_UP
 from federa.deploy.worker import KEY, SOCKET
 from federa.errors import ConfigError
 
@@ -23,6 +24,9 @@ LOGS, HOME, COMMANDS, PRIVATE_KEY = "logs", "flower", "commands", "key"
 SITE = "FEDERA_SITE"
 TICK_SECONDS, LOGS_TICKS = 0.5, 120
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
+RETRY_SECONDS = 5.0
+ENTRY_SECONDS = 90.0
+"""Longer than Flower takes a site that vanished for connected, and so does not let it in again."""
 STEADY_SECONDS = 300.0
 """A worker that ran for so long is started again at once when it ends."""
 EXIT_CODE = re.compile(r"Exit Code: (\d+)\n(.*?)\n\s*\n", re.DOTALL)
@@ -30,6 +34,10 @@ EXIT_CODE = re.compile(r"Exit Code: (\d+)\n(.*?)\n\s*\n", re.DOTALL)
 KEY_INVALID, NO_CONNECTION = 302, 305
 NOT_REGISTERED = "[code: 2004]"
 Say = Callable[[str], None]
+
+
+class NotLetInError(ConfigError):
+    """The server does not accept the site, or not yet."""
 
 
 def run_site(folder: Path, say: Say) -> None:
@@ -91,22 +99,23 @@ class _Site:
                 KEY: secrets.token_hex(32),
             }
         self._worker: Child | None = None
-        self._pause, self._again = 0.0, 0.0
+        self._pause, self._worker_again = 0.0, 0.0
+        self._supernode: Child | None = None
+        self._supernode_again, self._refused = 0.0, 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Start everything, and look after it until ``stop`` is set."""
-        self._look_after_worker()
-        supernode = self._start_supernode()
-        self.say(f"site {self.config.site}: started; {self.config.server}")
+        self.say(f"site {self.config.site}: starts; the server is {self.config.server}")
         ticks = 0
-        while not stop.wait(TICK_SECONDS):
+        while True:
             self._look_after_worker()
-            if supernode.ended:
-                raise why_ended(supernode, self.config.server)
-            self.processes.check()
+            self._look_after_supernode()
+            self.processes.check_guard()
             if ticks % LOGS_TICKS == 0:
                 self.processes.trim_logs()
             ticks += 1
+            if stop.wait(TICK_SECONDS):
+                break
         self.say("stopping")
 
     def _look_after_worker(self) -> None:
@@ -122,18 +131,44 @@ class _Site:
                 f"started again in {self._pause:g} s"
             )
             self.processes.forget(self._worker)
-            self._worker, self._again = None, now + self._pause
+            self._worker, self._worker_again = None, now + self._pause
             self._pause = min(max(2 * self._pause, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
-        if self._worker is None and now >= self._again:
+        if self._worker is None and now >= self._worker_again:
             command = [*python("federa.deploy.worker"), str(self.folder)]
             self._worker = self.processes.start("worker", command, self.environment)
+
+    def _look_after_supernode(self) -> None:
+        """Start the SuperNode, and start it again when it has given up.
+
+        Raises: ConfigError if that is no use; EndedError if it ended otherwise.
+        """
+        now = time.monotonic()
+        if self._supernode is not None and self._supernode.ended:
+            self._judge(self._supernode, now)
+            self.processes.forget(self._supernode)
+            self._supernode, self._supernode_again = None, now + RETRY_SECONDS
+        if self._supernode is None and now >= self._supernode_again:
+            self._supernode = self._start_supernode()
+
+    def _judge(self, supernode: Child, now: float) -> None:
+        if supernode.process.returncode == GAVE_UP:
+            self.say(f"the connection broke ({supernode.log}); tried again in {RETRY_SECONDS:g} s")
+            return
+        error = why_ended(supernode, self.config.server)
+        if not isinstance(error, NotLetInError):
+            raise error
+        if now - supernode.started > ENTRY_SECONDS or not self._refused:
+            self._refused = now
+            self.say(f"{error}; tried again for {ENTRY_SECONDS:g} s")
+        elif now - self._refused > ENTRY_SECONDS:
+            raise error
 
     def _start_supernode(self) -> Child:
         folder = self.folder
         commands = folder / HOME / COMMANDS
         write_commands(commands)
         command = [
-            *(program("flower-supernode"), "--superlink", self.config.server),
+            *(*python("federa.deploy.supernode"), "--superlink", self.config.server),
             *("--root-certificates", str(folder / AUTHORITY)),
             *("--auth-supernode-private-key", str(folder / PRIVATE_KEY)),
             *("--host", "127.0.0.1", "--port", str(_free_port())),
@@ -150,9 +185,9 @@ def why_ended(supernode: Child, server: str) -> ConfigError | EndedError:
     if code == KEY_INVALID:
         return ConfigError(f"{PRIVATE_KEY}: not an elliptic-curve key as ssh-keygen writes it")
     if code == NO_CONNECTION and NOT_REGISTERED in text:
-        return ConfigError(
-            f"{PRIVATE_KEY}: {server} does not know this site's key; its operator has to put "
-            "key.pub into the server's keys folder"
+        return NotLetInError(
+            f"{PRIVATE_KEY}: {server} does not let this site in: its operator has to put key.pub "
+            "into the server's keys folder, or another process has connected with the same key"
         )
     if code == NO_CONNECTION:
         return ConfigError(f"server: {server}: {text}")

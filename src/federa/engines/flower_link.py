@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 MESSAGE_TYPES = {"hello": "query", "train": "train", "evaluate": "evaluate"}
 POLL_SECONDS = 0.25
+GRACE_SECONDS = 5.0
+"""A letter lives so much longer than it is waited for, or Flower would call it lost first."""
 LONGEST_SECONDS = 7 * 24 * 3600.0
 """How long a letter lives that nobody set a time for."""
 
@@ -67,11 +69,12 @@ class GridLink:
     ) -> dict[str, int]:
         """Send each client its letter; the client of each letter that is on its way.
 
-        seconds: after so long a letter is void, wherever it is.
+        seconds: soon after so long a letter is void, wherever it is.
         """
         from flwr.app import Message
 
-        nodes, lives = self.nodes(), LONGEST_SECONDS if seconds is None else seconds
+        lives = LONGEST_SECONDS if seconds is None else seconds + GRACE_SECONDS
+        nodes = self.nodes()
         gone: dict[str, int] = {}
         for client, letter in letters.items():
             if client not in nodes:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
@@ -51,8 +53,9 @@ class SimulationSession:
         self.local = SequentialSession(setup)
         self._over = threading.Event()
         self._failures: Queue[BaseException] = Queue()
-        self.link = GridLink(self._start(), self._nodes)
-        self._known = dict(enumerate(sorted(self.link.grid.get_node_ids())))
+        grid = self._start()
+        self._known = self._wait_for_nodes(grid)
+        self.link = GridLink(grid, lambda: self._known)
 
     def _start(self) -> Grid:
         """Start Ray and Flower's runtime, which ends with the session."""
@@ -67,14 +70,26 @@ class SimulationSession:
         client = client_app(ray.put(self._for_clients()))
         self._thread = threading.Thread(target=self._simulate, args=(client, grids), daemon=True)
         self._thread.start()
-        for _ in range(int(START_SECONDS)):
-            try:
-                return grids.get(timeout=1.0)
-            except Empty:
-                if not self._thread.is_alive():
-                    break
+        until = time.monotonic() + START_SECONDS
+        while self._thread.is_alive() and time.monotonic() < until:
+            with suppress(Empty):
+                return grids.get(timeout=0.1)
+        raise self._not_started()
+
+    def _wait_for_nodes(self, grid: Grid) -> Mapping[int, int]:
+        """The node of each client, once Flower has made them all."""
+        until = time.monotonic() + START_SECONDS
+        while self._thread.is_alive() and time.monotonic() < until:
+            nodes = sorted(grid.get_node_ids())
+            if len(nodes) == len(self.setup.clients):
+                return dict(enumerate(nodes))
+            time.sleep(0.1)
+        raise self._not_started()
+
+    def _not_started(self) -> RunError:
+        self._over.set()
         reason = one_line(self._failures.get()) if not self._failures.empty() else "no reason given"
-        raise RunError(f"engine: Flower's simulation did not start ({reason})")
+        return RunError(f"engine: Flower's simulation did not start ({reason})")
 
     def _for_clients(self) -> LocalSetup:
         """The set-up as a client's process uses it: its own device and threads."""
@@ -105,9 +120,6 @@ class SimulationSession:
             )
         except BaseException as error:
             self._failures.put(error)
-
-    def _nodes(self) -> Mapping[int, int]:
-        return self._known
 
     def present(self, at_least: int) -> Sequence[int]:
         """All clients."""
