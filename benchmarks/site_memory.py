@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,51 +80,78 @@ def write_site(folder: Path, options: argparse.Namespace) -> None:
     (folder / "site.yaml").write_text(json.dumps(content), encoding="utf-8")  # JSON is YAML
 
 
-def write_letters(folder: Path, given: dict[str, Any]) -> None:
-    """What the server sends a site in its first round, in files."""
+class Postbox:
+    """In place of the link to the sites: keeps the letters in files, and answers as a site would.
+
+    greeting: the answer to a greeting; upload: to work.
+    """
+
+    def __init__(self, folder: Path, greeting: dict[str, Any], upload: bytes) -> None:
+        self.folder, self.greeting, self.upload = folder, greeting, upload
+
+    def free(self) -> list[int]:
+        return [0]
+
+    def send(self, kind: str, letters: Any, round: int, seconds: float | None) -> dict[str, int]:
+        self._keep(kind, letters)
+        return {kind: 0}
+
+    def replies(self) -> list[Any]:
+        from federa.engines.flower_link import Reply
+
+        return [Reply("hello", 0, self.greeting)]
+
+    def ask(self, kind: str, letters: Any, round: int, seconds: float | None) -> Iterator[Any]:
+        from federa.engines.flower_link import Reply
+
+        self._keep(kind, letters)
+        if kind == "train":
+            yield Reply(kind, 0, {}, self.upload)
+
+    def _keep(self, kind: str, letters: Any) -> None:
+        (self.folder / f"{kind}.json").write_text(json.dumps(letters[0].header), encoding="utf-8")
+        (self.folder / f"{kind}.bin").write_bytes(letters[0].blob)
+
+
+def write_letters(folder: Path, given: dict[str, Any], num_examples: int) -> None:
+    """What the server sends a site in its first round: it plays one with a postbox."""
     from federa.config import RunConfig
     from federa.deploy.engine import TOLD
+    from federa.engines.flower_sites import SitesSession, Welcome
     from federa.models import hash_tokenizer, load_tokenizer
     from federa.preparation import prepare
-    from federa.types import Download
+    from federa.types import Upload
     from federa.version import __version__
-    from federa.wire import pack_download
+    from federa.wire import pack_upload
 
     config = RunConfig.parse(given)
     setup, state, *_ = prepare(config)
+    hashed = hash_tokenizer(load_tokenizer(setup.source))
+    told = config.model_dump(mode="json", include=set(TOLD)) | {"num_rounds": 1}
+    welcome = Welcome("benchmark", told, hashed, {0: "benchmark"}, folder / "counts.json")
     greeting = {
-        "run": "benchmark",
         "federa": __version__,
-        "config": config.model_dump(mode="json", include=set(TOLD)) | {"num_rounds": 1},
-        "labels": LABELS,
         "base_sha256": setup.base_hash,
-        "tokenizer_sha256": hash_tokenizer(load_tokenizer(setup.source)),
-        "of_base": list(setup.layout.of_base),
-        "client": 0,
+        "tokenizer_sha256": hashed,
+        "labels": LABELS,
+        "num_examples": num_examples,
+        "num_windows": num_examples,
     }
-    (folder / "hello.json").write_text(json.dumps(greeting), encoding="utf-8")
-    needed = dict.fromkeys((*setup.layout.starts, *setup.layout.fresh, *setup.layout.head))
-    start = {name: setup.start[name] for name in needed}
-    known = {name: setup.start[name] for name in setup.layout.of_base}
-    first = replace(config.rule.download(state, 0), start=start)
-    (folder / "train.bin").write_bytes(pack_download(first, known, "fp32"))
-    again = pack_download(Download(state.params), setup.start, "fp32")
-    (folder / "evaluate.bin").write_bytes(again)
+    upload = Upload(0, state.params, num_examples, {}, {"loss": 0.0})
+    packed, _ = pack_upload(upload, state.params, "fp32", None)
+    session = SitesSession(config.engine, setup, Postbox(folder, greeting, packed), welcome)
+    (client,) = session.present(1)
+    (answer,) = session.train(0, {client: config.rule.download(state, client)})
+    assert isinstance(answer, Upload), answer
+    session.evaluate(state, ["validation"], whole=True, per_client=False)
 
 
-def sent(site: Any, kind: str, folder: Path, round: int = 0) -> dict[str, Any]:
-    """The site's answer to a letter, which must not be a failure."""
-    header, blob = {"run": "benchmark", "round": round, "client": 0}, b""
-    if kind == "hello":
-        header = json.loads((folder / "hello.json").read_text(encoding="utf-8"))
-    else:
-        header |= {"seconds": None, "upload": "fp32"}
-        blob = (folder / f"{kind}.bin").read_bytes()
-    answer: dict[str, Any]
-    answer, _ = site.answer(kind, header, blob)
+def sent(site: Any, kind: str, folder: Path, **changes: Any) -> None:
+    """Give a site a letter; its answer must not be a failure."""
+    header = json.loads((folder / f"{kind}.json").read_text(encoding="utf-8")) | changes
+    answer, _ = site.answer(kind, header, (folder / f"{kind}.bin").read_bytes())
     assert "failure" not in answer, answer
     assert "withheld" not in answer, answer
-    return answer
 
 
 def memory(kind: str) -> int:
@@ -161,7 +188,7 @@ def compare(plain: Path, recomputed: Path, turns: int) -> list[float]:
         seconds = []
         for site, folder in sites:
             began = time.process_time()
-            sent(site, "train", folder, turn)
+            sent(site, "train", folder, round=turn)
             seconds.append(time.process_time() - began)
         ratios.append(seconds[1] / seconds[0])
     return ratios[1:]
@@ -180,7 +207,7 @@ def measure(name: str, source: str, method: str, folder: Path, options: Any) -> 
     for place, recompute in zip(places, (False, True), strict=True):
         write_site(place, options)
         given = configuration(source, method, recompute, options)
-        ask("--letters", str(place), json.dumps(given))
+        ask("--letters", str(place), json.dumps(given), str(options.steps * options.batch))
     found = [ask("--site", str(place)) for place in places]
     ratios = ask("--compare", *map(str, places), str(options.turns))
     cost = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}, {max(ratios):.2f})"
@@ -197,11 +224,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--turns", type=int, default=3)
-    for part, number in (("letters", 2), ("site", 1), ("compare", 3)):  # of processes started here
+    for part, number in (("letters", 3), ("site", 1), ("compare", 3)):  # of processes started here
         parser.add_argument(f"--{part}", nargs=number, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.letters:
-        write_letters(Path(options.letters[0]), json.loads(options.letters[1]))
+        place, given, number = options.letters
+        write_letters(Path(place), json.loads(given), int(number))
         print("{}")
     elif options.site:
         print(json.dumps(run_site(Path(options.site[0]))))

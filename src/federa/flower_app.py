@@ -66,7 +66,7 @@ def _run(server: Path, job: Job, grid: Grid) -> None:
     from federa.deploy.engine import Deployment
     from federa.experiment import run
 
-    config = jobs.config_of(server, job.id)
+    config = _for_all(jobs.config_of(server, job.id), server)
     folder = Path(job.folder) if job.folder else None
     if folder is not None and not folder.is_dir():
         folder = None  # it was stopped before anything was there
@@ -77,6 +77,16 @@ def _run(server: Path, job: Job, grid: Grid) -> None:
         resume=folder,
         progress=_JobProgress(server, job),
     )
+
+
+def _for_all(config: RunConfig, server: Path) -> RunConfig:
+    """The configuration with the number of sites that there are now, where it gives none."""
+    from federa.deploy.records import Federation
+
+    if config.federation.num_clients is not None:
+        return config
+    number = {"num_clients": len(Federation.load(server).sites)}
+    return config.model_copy(update={"federation": config.federation.model_copy(update=number)})
 
 
 def _log_to(path: Path) -> None:

@@ -166,6 +166,8 @@ def _body(card: Card) -> str:
     per_round = config.federation.clients_per_round or facts.num_clients
     load = load_lines(config, facts.source, card.format)
     kind = KINDS[config.task.name].format(labels=len(facts.labels))
+    at_sites = config.data.name == "sites"
+    own = f"{config.data.name}, {facts.num_train_examples} training examples"
     labels = f"\nLabels: {', '.join(facts.labels)}\n" if facts.labels else ""
     change = ""
     if card.compression_error is not None:
@@ -184,10 +186,10 @@ the training texts stayed with {facts.num_clients} clients.
 | method | {method} |
 | aggregation | {_inline(config.rule)}, round {card.round}, {per_round} of {facts.num_clients} \
 clients a round |
-| split | {_inline(config.partition)} |
+| split | {"as the data lies" if at_sites else _inline(config.partition)} |
 | precision | trained and scored with {facts.plan.precision} products of frozen weights; exported \
 in float32 |
-| data | {config.data.name}, {facts.num_train_examples or "the sites'"} training examples |
+| data | {"kept at the sites" if at_sites else own} |
 | trained parameters | {facts.num_trained_parameters:,} of {facts.num_parameters:,} \
 ({facts.num_head_parameters:,} of them in the head) |
 | traffic until then | {card.bytes_down:,} bytes down, {card.bytes_up:,} bytes up, all clients |

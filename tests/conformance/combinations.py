@@ -121,8 +121,17 @@ class Changed:
     def evaluate(self, *arguments: Any, **named: Any) -> Any:
         return self.session.evaluate(*arguments, **named)
 
+    def present(self, at_least: int) -> Any:
+        return self.session.present(at_least)
+
+    def size(self, client: int) -> Any:
+        return self.session.size(client)
+
     def other_peak_bytes(self) -> int:
         return self.session.other_peak_bytes()
+
+    def evaluation_bytes(self) -> tuple[int, int]:
+        return self.session.evaluation_bytes()
 
 
 def same(first: ServerState, second: ServerState) -> bool:

@@ -12,9 +12,7 @@ from federa.datasets import DATASETS, Files, TwentyNewsgroups
 from federa.errors import ConfigError, DataError
 from federa.registry import names
 
-PUBLIC = [
-    record for record in DATASETS if record.__name__ not in ("ServiceDesk", "Files", "Sites")
-]
+PUBLIC = [record for record in DATASETS if record.__name__ not in ("ServiceDesk", "Files", "Sites")]
 FOLDERS = {"squad": "squad_v1"}
 TASKS = {"text_classification", "token_classification", "question_answering"}
 

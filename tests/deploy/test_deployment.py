@@ -151,11 +151,11 @@ MISCHIEF = """
 import json, os, sys, time
 
 if "federa.deploy.worker" in sys.orig_argv:
-    import federa.deploy.participant as participant
+    import federa.deploy.site_run as site_run
 
     plan = json.loads(os.environ["MISCHIEF"]).get(os.path.basename(os.environ["FEDERA_SITE"]), {})
-    honest = participant.pack_upload
-    train = participant.SiteRun.train
+    honest = site_run.pack_upload
+    train = site_run.SiteRun.train
 
     def remember(self, header, blob):
         remember.what = plan.pop(str(header["round"]), None)
@@ -180,8 +180,8 @@ if "federa.deploy.worker" in sys.orig_argv:
             os.kill(os.getpid(), 9)
         return honest(replace(upload, params=params), received, codec, residual)
 
-    participant.pack_upload = spoil
-    participant.SiteRun.train = remember
+    site_run.pack_upload = spoil
+    site_run.SiteRun.train = remember
 """
 """As sitecustomize.py, makes a site's worker misbehave in the rounds that $MISCHIEF names."""
 

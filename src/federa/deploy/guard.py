@@ -53,6 +53,7 @@ def main() -> None:
     """Wait for the other end of standard input to close; then end what is marked, and tidy up."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    os.write(1, b"ready\n")
     while os.read(0, 1):
         pass
     end_marked(sys.argv[1])

@@ -94,9 +94,12 @@ class Processes:
         self._guard = subprocess.Popen(
             [*python("federa.deploy.guard"), self.mark, str(self.scratch)],
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             start_new_session=True,
         )
+        assert self._guard.stdout is not None
+        with self._guard.stdout as said:
+            said.readline()  # or a signal to all could end it before it ignores them
         return self
 
     def start(

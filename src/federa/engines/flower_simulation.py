@@ -63,7 +63,6 @@ class SimulationSession:
 
         for name, value in QUIET.items():
             os.environ.setdefault(name, value)
-        logging.getLogger("flwr").setLevel(logging.CRITICAL)  # failures come back as answers
         if not ray.is_initialized():
             ray.init(include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
         grids: Queue[Grid] = Queue()
@@ -103,6 +102,7 @@ class SimulationSession:
         from flwr.serverapp import ServerApp
         from flwr.simulation import run_simulation
 
+        logging.getLogger("flwr").setLevel(logging.CRITICAL)  # failures come back as answers
         server = ServerApp()
 
         @server.main()

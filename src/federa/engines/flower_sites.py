@@ -109,7 +109,7 @@ class SitesSession:
             "labels": list(self.setup.labels),
             "base_sha256": self.setup.base_hash,
             "tokenizer_sha256": self.welcome.tokenizer_hash,
-            "of_base": list(self.of_base),
+            "layout": asdict(self.setup.layout),
         }
         letters = {client: Letter(header | {"client": client}) for client in new}
         self._greeted |= self.link.send("hello", letters, 0, GREETING_SECONDS)
