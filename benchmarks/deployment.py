@@ -21,10 +21,12 @@ import os
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,7 @@ class Found:
     records: list[RoundRecord]
     training: list[float]
     idle_bytes_a_second: float = 0.0
+    busy: tuple[float, float] = (0.0, 0.0)
     wire: tuple[int, int, float] = (0, 0, 0.0)
 
 
@@ -117,6 +120,36 @@ def link(rate: float) -> Network:
     )
 
 
+class Sampler:
+    """The bytes at one site's interface, ten times a second, until it is left."""
+
+    def __init__(self, rig: Rig, site: str) -> None:
+        self.rig, self.site = rig, site
+        self.samples: list[tuple[float, tuple[int, int]]] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def _look(self) -> None:
+        while not self._over.wait(0.1):
+            self.samples.append((time.monotonic(), self.rig.wire_bytes(self.site)))
+
+    def __enter__(self) -> Sampler:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def busy_seconds(self, way: int, rate: float) -> float:
+        """How long it received (0) or sent (1) at more than a third of the link's rate."""
+        total = 0.0
+        for (before, old), (after, new) in pairwise(self.samples):
+            if (new[way] - old[way]) * 8 > rate / 3 * (after - before):
+                total += after - before
+        return total
+
+
 def run_case(options: argparse.Namespace, *, warm: bool) -> Found:
     """One federation from its start to its end."""
     with (
@@ -138,7 +171,8 @@ def run_case(options: argparse.Namespace, *, warm: bool) -> Found:
         federation.submit()
         federation.wait_for_round(1, pause_seconds=0.02)
         began, before_each = time.monotonic(), rig.wire_bytes(SERVER) if rig else (0, 0)
-        federation.wait_for_round(options.rounds - 1, pause_seconds=0.02)
+        with Sampler(rig, SITES[0]) if rig else nullcontext() as sampler:
+            federation.wait_for_round(options.rounds - 1, pause_seconds=0.02)
         seconds, after = time.monotonic() - began, rig.wire_bytes(SERVER) if rig else (0, 0)
         federation.wait_for_end()
         records = federation.records()
@@ -152,7 +186,11 @@ def run_case(options: argparse.Namespace, *, warm: bool) -> Found:
             for number in range(options.rounds)
         ]
     wire = (after[1] - before_each[1], after[0] - before_each[0], seconds)
-    return Found(records, training, idle, wire)
+    found = Found(records, training, idle, wire=wire)
+    if sampler:
+        down, up = (sampler.busy_seconds(way, options.rate) for way in (0, 1))
+        found.busy = (down / (options.rounds - 2), up / (options.rounds - 2))
+    return found
 
 
 def show_rounds(found: dict[str, Found]) -> None:
@@ -187,7 +225,11 @@ def show_wire(options: argparse.Namespace, found: dict[str, Found]) -> None:
         assert client.up is not None
         there = download_seconds(link(options.rate), client.down.serialised_bytes)
         back = upload_seconds(link(options.rate), client.up.serialised_bytes)
-        print(f"\nmodelled: {there:.2f} s down, {back:.2f} s up a site and round")
+        down_seconds, up_seconds = case.busy
+        print(
+            f"\ntransfer, a site and round: {down_seconds:.2f} s down, {up_seconds:.2f} s up "
+            f"(modelled {there:.2f} and {back:.2f})"
+        )
 
 
 def main() -> None:
