@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-from collections.abc import Iterable
-from typing import Annotated, Any, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import ConfigDict, Strict
 
@@ -19,6 +19,7 @@ Real: TypeAlias = Annotated[float, Strict()]
 Flag: TypeAlias = Annotated[bool, Strict()]
 """Field types that take no other kind of value: ``seed: true`` and ``rank: "8"`` are mistakes."""
 
+Names = TypeVar("Names", bound=Sequence[str])
 MOST_LETTERS, MOST_NAMES = 60, 30
 _BOUNDED = reprlib.Repr()  # repr() would write out what aliases repeat a million times
 _BOUNDED.maxstring = _BOUNDED.maxother = _BOUNDED.maxlong = 2 * MOST_LETTERS
@@ -29,6 +30,13 @@ _BOUNDED.maxlevel = 4
 def names(registry: Iterable[type[Any]]) -> list[str]:
     """The canonical name of every record class in ``registry``, in its order."""
     return [str(record.model_fields["name"].default) for record in registry]
+
+
+def once(values: Names) -> Names:
+    """``values``; raises ValueError if one of them is there twice (for pydantic)."""
+    if len(set(values)) < len(values):
+        raise ValueError("must not name anything twice")
+    return values
 
 
 def nearest(wrong: str, allowed: Iterable[str]) -> str:

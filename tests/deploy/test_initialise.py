@@ -98,7 +98,7 @@ def test_an_existing_folder_is_refused(tmp_path: Path) -> None:
     ("changes", "match"),
     [
         ({"sites": []}, "sites: must have at least 1"),
-        ({"sites": ["a", "a"]}, "sites: must not name one twice"),
+        ({"sites": ["a", "a"]}, "sites: must not name anything twice"),
         ({"sites": ["../a"]}, r"sites: .*small letters.*'\.\./a'"),
         ({"addresses": ["https://x"]}, "addresses: .*'https://x'"),
         ({"port": 0}, "port: .*0"),

@@ -62,7 +62,7 @@ def test_an_address_has_one_spelling(given: str, spelt: str, server: str) -> Non
     ("changes", "parts"),
     [
         ({"sites": []}, ["sites", "at least 1"]),
-        ({"sites": ["a", "a"]}, ["sites", "must not name one twice"]),
+        ({"sites": ["a", "a"]}, ["sites", "must not name anything twice"]),
         ({"sites": ["A"]}, ["sites", "'A'", "small letters"]),
         ({"sites": ["-a"]}, ["sites", "'-a'", "no hyphen"]),
         ({"sites": ["a" * 64]}, ["sites", "1 to 63"]),
@@ -77,7 +77,7 @@ def test_an_address_has_one_spelling(given: str, spelt: str, server: str) -> Non
         ({"addresses": ["fe80::1%eth0"]}, ["addresses", "that sites can reach"]),
         ({"addresses": ["münchen.example"]}, ["addresses", "host name"]),
         ({"addresses": ["\u212aiosk.example"]}, ["addresses", "host name"]),  # lower() makes a k
-        ({"addresses": ["a.b", "A.b"]}, ["addresses", "must not name one twice"]),
+        ({"addresses": ["a.b", "A.b"]}, ["addresses", "must not name anything twice"]),
         ({"addresses": "fl.example.org"}, ["addresses", "list"]),
         ({"port": 0}, ["port", "greater than or equal to 1", "0"]),
         ({"port": "8443"}, ["port", "integer", "'8443'"]),

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel
 
 from federa.datasets.interface import require_task
 from federa.errors import ConfigError, DataError
-from federa.registry import RECORD
+from federa.registry import RECORD, once
 
 if TYPE_CHECKING:
     from federa.types import Corpus
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 OUTSIDE = "O"
 
 
-def _once(values: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(values)) < len(values):
-        raise ValueError("must not name anything twice")
+def _named(values: tuple[str, ...]) -> tuple[str, ...]:
     if not all(value.strip() for value in values):
         raise ValueError("must not hold an empty name")
     return values
@@ -41,7 +39,7 @@ class Sites(BaseModel):
     )
 
     name: Literal["sites"] = "sites"
-    labels: Annotated[tuple[str, ...], AfterValidator(_once)] = ()
+    labels: Annotated[tuple[str, ...], AfterValidator(once), AfterValidator(_named)] = ()
 
     def task_settings(self) -> dict[str, Any]:
         """Nothing is known of the rows."""

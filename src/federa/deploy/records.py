@@ -23,7 +23,7 @@ from federa.config_errors import explain
 from federa.datasets import DATASETS
 from federa.errors import ConfigError
 from federa.files import user_path
-from federa.registry import RECORD, Flag, Integer, Real, canonical, names, nearest, shown
+from federa.registry import RECORD, Flag, Integer, Real, canonical, names, nearest, once, shown
 from federa.tasks import TASKS
 from federa.yaml_text import dump_yaml, read_yaml
 
@@ -78,12 +78,6 @@ def _server(value: str) -> str:
     return host_and_port(_host(host[1:-1] if bracketed else host), int(port))
 
 
-def _once(values: list[str]) -> list[str]:
-    if len(set(values)) < len(values):
-        raise ValueError("must not name one twice")
-    return values
-
-
 SiteName = Annotated[str, AfterValidator(_site_name)]
 Host = Annotated[str, AfterValidator(_host)]
 Port = Annotated[Integer, Field(ge=1, le=65535)]
@@ -105,10 +99,10 @@ class Federation(BaseModel):
     model_config = RECORD
 
     name: str = Field("federation", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=40)
-    addresses: Annotated[list[Host], Field(min_length=1), AfterValidator(_once)]
+    addresses: Annotated[list[Host], Field(min_length=1), AfterValidator(once)]
     port: Port = DEFAULT_PORT
     internal_port: Port = DEFAULT_INTERNAL_PORT
-    sites: Annotated[list[SiteName], Field(min_length=1), AfterValidator(_once)]
+    sites: Annotated[list[SiteName], Field(min_length=1), AfterValidator(once)]
 
     @model_validator(mode="after")
     def _two_ports(self) -> Federation:
@@ -170,7 +164,7 @@ class Limits(BaseModel):
     @field_validator("tasks")
     @classmethod
     def _known(cls, tasks: list[str]) -> list[str]:
-        return _once([canonical("limits.tasks", task, TASKS) for task in tasks])
+        return once([canonical("limits.tasks", task, TASKS) for task in tasks])
 
 
 class SiteConfig(BaseModel):

@@ -17,7 +17,7 @@ from federa.metrics.classification import (
     relation_macro_f1_of,
 )
 from federa.metrics.prediction_files import write_labels
-from federa.registry import RECORD
+from federa.registry import RECORD, once
 from federa.tasks.interface import Predictions
 from federa.tasks.windows import Windows
 
@@ -32,12 +32,6 @@ def _no_blank(token: str) -> str:
     if not token.strip():
         raise ValueError("must have a letter that is not blank")
     return token
-
-
-def _once(values: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(values)) < len(values):
-        raise ValueError("must not name anything twice")
-    return values
 
 
 Token = Annotated[str, AfterValidator(_no_blank)]
@@ -89,8 +83,8 @@ class TextClassification(BaseModel):
     baseline_name: ClassVar[str] = "commonest label"
 
     name: Literal["text_classification"] = "text_classification"
-    special_tokens: Annotated[tuple[Token, ...], AfterValidator(_once)] = ()
-    scores: Annotated[tuple[Literal["relation_macro_f1"], ...], AfterValidator(_once)] = ()
+    special_tokens: Annotated[tuple[Token, ...], AfterValidator(once)] = ()
+    scores: Annotated[tuple[Literal["relation_macro_f1"], ...], AfterValidator(once)] = ()
 
     @property
     def shown_scores(self) -> tuple[str, ...]:
