@@ -21,12 +21,10 @@ import os
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +32,7 @@ import numpy
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from deploy.federation import LOOPBACK, SITES, Federation, here
-from deploy.network import SERVER, Rig, shaped_network
+from deploy.network import RECEIVED, SENT, SERVER, Rig, Sampler, shaped_network
 from federa.datasets import SemEval2010Task8, ServiceDesk
 from federa.measure import RoundRecord
 from federa.profiles import Network, download_seconds, upload_seconds
@@ -120,36 +118,6 @@ def link(rate: float) -> Network:
     )
 
 
-class Sampler:
-    """The bytes at one site's interface, ten times a second, until it is left."""
-
-    def __init__(self, rig: Rig, site: str) -> None:
-        self.rig, self.site = rig, site
-        self.samples: list[tuple[float, tuple[int, int]]] = []
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-
-    def _look(self) -> None:
-        while not self._over.wait(0.1):
-            self.samples.append((time.monotonic(), self.rig.wire_bytes(self.site)))
-
-    def __enter__(self) -> Sampler:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def busy_seconds(self, way: int, rate: float) -> float:
-        """How long it received (0) or sent (1) at more than a third of the link's rate."""
-        total = 0.0
-        for (before, old), (after, new) in pairwise(self.samples):
-            if (new[way] - old[way]) * 8 > rate / 3 * (after - before):
-                total += after - before
-        return total
-
-
 def run_case(options: argparse.Namespace, *, warm: bool) -> Found:
     """One federation from its start to its end."""
     with (
@@ -188,7 +156,7 @@ def run_case(options: argparse.Namespace, *, warm: bool) -> Found:
     wire = (after[1] - before_each[1], after[0] - before_each[0], seconds)
     found = Found(records, training, idle, wire=wire)
     if sampler:
-        down, up = (sampler.busy_seconds(way, options.rate) for way in (0, 1))
+        down, up = (sampler.busy_seconds(way, options.rate) for way in (RECEIVED, SENT))
         found.busy = (down / (options.rounds - 2), up / (options.rounds - 2))
     return found
 

@@ -20,11 +20,13 @@ import shutil
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -51,6 +53,9 @@ for place in "$@"; do ip netns delete "$place" 2>/dev/null; done
 exit 0
 """
 """Waits for a line, or for the end of the process that would write it."""
+
+
+RECEIVED, SENT = 0, 1
 
 
 class RigError(Exception):
@@ -94,6 +99,36 @@ class Rig:
         shown = _run(*prefix, "cat", f"{folder}/rx_bytes", f"{folder}/tx_bytes")
         received, sent = shown.split()
         return int(received), int(sent)
+
+
+class Sampler:
+    """The bytes at one site's interface, ten times a second, until it is left."""
+
+    def __init__(self, rig: Rig, site: str) -> None:
+        self.rig, self.site = rig, site
+        self.samples: list[tuple[float, tuple[int, int]]] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def _look(self) -> None:
+        while not self._over.wait(0.1):
+            self.samples.append((time.monotonic(), self.rig.wire_bytes(self.site)))
+
+    def __enter__(self) -> Sampler:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def busy_seconds(self, way: int, bits_per_second: float) -> float:
+        """How long it RECEIVED or SENT at more than a third of the link's rate."""
+        total = 0.0
+        for (before, old), (after, new) in pairwise(self.samples):
+            if (new[way] - old[way]) * 8 > bits_per_second / 3 * (after - before):
+                total += after - before
+        return total
 
 
 def unavailable() -> str | None:
