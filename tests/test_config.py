@@ -109,10 +109,13 @@ def test_defaults() -> None:
             "splits": ["validation"],
             "subset": None,
             "per_client": False,
+            "diagnostics": True,
             "final": "best and latest",
             "validation_fraction": 0.1,
         },
         "engine": {"name": "auto", "device": "auto", "threads": "auto"},
+        "profile": None,
+        "tracking": [],
     }
 
 

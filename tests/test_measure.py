@@ -11,6 +11,7 @@ from federa.measure import (
     PeakMemory,
     RoundRecord,
     averaging_error,
+    averaging_norms,
     best_round,
     count_bytes,
     parse_record,
@@ -89,15 +90,17 @@ def test_averaging_error_equals_the_dense_definition() -> None:
     mean_a = sum(p * u.params["a"] for p, u in zip(shares, uploads, strict=True))
     start = (first.start["b"] @ first.start["a"]).double()
     wanted = (mean - (mean_b @ mean_a).double()).norm() / (mean - start).norm()
-    assert averaging_error(first, uploads) == pytest.approx(float(wanted), rel=1e-5)
-    assert averaging_error(first, uploads[:1]) == pytest.approx(0.0, abs=1e-6)
+    assert averaging_error(averaging_norms(first, uploads)) == pytest.approx(
+        float(wanted), rel=1e-5
+    )
+    assert averaging_error(averaging_norms(first, uploads[:1])) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_averaging_error_is_absent_where_nothing_is_low_rank_or_moved() -> None:
     first = state()
-    assert averaging_error(first, [Upload(1, first.params, 5)]) is None
+    assert averaging_error(averaging_norms(first, [Upload(1, first.params, 5)])) is None
     whole = ServerState(0, Layout(("w",), ()), {"w": torch.ones(2)}, {"w": torch.ones(2)})
-    assert averaging_error(whole, [Upload(1, {"w": torch.zeros(2)}, 5)]) is None
+    assert averaging_error(averaging_norms(whole, [Upload(1, {"w": torch.zeros(2)}, 5)])) is None
 
 
 def test_best_round_is_the_earliest_of_the_highest() -> None:

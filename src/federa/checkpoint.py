@@ -24,6 +24,7 @@ from federa.files import (
 )
 from federa.measure import RoundRecord, finite, read_records
 from federa.state_file import layout_of, pack, unpack
+from federa.training_cost import TrainingCost
 from federa.types import Plan, ServerState
 from federa.yaml_text import read_yaml
 
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from federa.types import Tensors
 
 CONFIG, ENVIRONMENT, FACTS = "config.yaml", "environment.json", "facts.json"
-SPLIT, RECORDS, SUMMARY = "split.json", "rounds.jsonl", "summary.json"
+SPLIT, CLIENTS = "split.json", "clients.json"
+RECORDS, SUMMARY = "rounds.jsonl", "summary.json"
 END = "...\n"  # of a YAML document
 START, LATEST, BEST = "start.safetensors", "latest.safetensors", "best.safetensors"
 
@@ -41,7 +43,8 @@ class RunFacts:
     """What was found out when a run began, and is held to when it is resumed.
 
     source: folder or hub id of the model; base_sha256: of its encoder; data_sha256: of the encoded
-    examples and their split; the parameter counts are numbers of scalars.
+    examples and their split; the parameter counts are numbers of scalars; cost: of a client's
+    training, or None where it cannot be counted (and in runs of federa before 0.7).
     """
 
     source: str
@@ -54,13 +57,20 @@ class RunFacts:
     num_trained_parameters: int
     num_head_parameters: int
     plan: Plan
+    cost: TrainingCost | None = None
 
     @classmethod
     def from_json(cls, text: str) -> RunFacts:
         """The facts that ``to_json`` wrote."""
         content = json.loads(text)
         plan = content["plan"] | {"reasons": tuple(content["plan"]["reasons"])}
-        return cls(**content | {"labels": tuple(content["labels"]), "plan": Plan(**plan)})
+        cost = content.get("cost")
+        read = {
+            "labels": tuple(content["labels"]),
+            "plan": Plan(**plan),
+            "cost": None if cost is None else TrainingCost(**cost),
+        }
+        return cls(**content | read)
 
     def to_json(self) -> str:
         """One JSON object."""
@@ -101,7 +111,7 @@ class RunFolder:
             )
             write_atomically(draft / FACTS, facts.to_json().encode())
             if save_split is not None:
-                save_split(draft / SPLIT)
+                save_split(draft)
             folder.save_start(state)
             folder.save_state(state, LATEST)
             return cls(_settle(draft, parent, config.name))

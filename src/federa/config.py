@@ -21,9 +21,11 @@ from federa.engines import ENGINES, Flower
 from federa.errors import ConfigError
 from federa.methods import METHODS
 from federa.partition import PARTITIONERS
+from federa.profiles import Profile
 from federa.registry import RECORD, Flag, Integer, Real, canonical, names, nearest, shown, spellings
 from federa.rules import RULES
 from federa.tasks import TASKS
+from federa.tracking import TRACKERS
 from federa.train_config import LearningRateGrid, TrainConfig, resolve_rate
 from federa.yaml_text import apply_changes, dump_yaml, read_yaml
 
@@ -68,9 +70,9 @@ class EvaluationConfig(BaseModel):
 
     every: rounds between evaluations (the last round always is one); splits: validation drives
     the best state, test is for reporting; subset: score a seeded sample of this size during the
-    run (the end is always on everything); per_client: also client by client; validation_fraction:
-    of the training rows, where the data has no validation split; final: which states are scored on
-    everything at the end.
+    run (the end is always on everything); per_client: also client by client; diagnostics: see
+    ``federa.diagnostics``; validation_fraction: of the training rows, where the data has no
+    validation split; final: which states are scored on everything at the end.
     """
 
     model_config = RECORD
@@ -79,6 +81,9 @@ class EvaluationConfig(BaseModel):
     splits: Annotated[list[Literal["validation", "test"]], Field(min_length=1)] = ["validation"]
     subset: Integer | None = Field(None, gt=0)
     per_client: Flag = False
+    diagnostics: Flag = Field(
+        True, description="how weights and clients move, by layer, in every round's record"
+    )
     final: Literal["best", "best and latest"] = "best and latest"
     validation_fraction: Real = Field(0.1, gt=0, lt=0.5)
 
@@ -98,8 +103,10 @@ if typing.TYPE_CHECKING:
     from federa.partition import Partitioner
     from federa.rules import AggregationRule
     from federa.tasks import Task
+    from federa.tracking import Tracker
     from federa.wire import Codec
 else:
+    Tracker = Annotated[Union[TRACKERS], Field(discriminator="name")]  # noqa: UP007
     Task, DataSet, Partitioner = _union("task"), _union("data"), _union("partition")
     PeftMethod, AggregationRule, Engine = _union("method"), _union("rule"), _union("engine")
 
@@ -124,6 +131,10 @@ class RunConfig(BaseModel):
     train: TrainConfig = TrainConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     engine: Engine = Field(ENGINES[0](), validate_default=True)
+    profile: Profile | None = Field(
+        None, description="devices and networks, for modelled seconds and energy"
+    )
+    tracking: list[Tracker] = []
 
     @model_validator(mode="before")
     @classmethod
@@ -135,6 +146,8 @@ class RunConfig(BaseModel):
         for key, registry in REGISTRIES.items():
             if key in full:
                 full[key] = _named(key, full[key], registry)
+        if "tracking" in full:
+            full["tracking"] = _trackers(full["tracking"])
         if "task" not in full and "data" in full:  # the data's own task
             full["task"] = _named("task", _record(full["data"]).tasks[0], TASKS)
         if "partition" not in full and _brings_clients(full.get("data")):
@@ -152,6 +165,9 @@ class RunConfig(BaseModel):
             record = schema["properties"][key]
             default = {"default": record.pop("default")} if "default" in record else {}
             schema["properties"][key] = {"anyOf": [alone, record], **default}
+        alone = {"type": "string", "enum": list(spellings(TRACKERS))}
+        listed = schema["properties"]["tracking"]
+        listed["items"] = {"anyOf": [alone, listed["items"]]}
         return schema
 
     @model_validator(mode="after")
@@ -291,6 +307,31 @@ class RunConfig(BaseModel):
     def to_yaml(self) -> str:
         """Every key with its resolved value."""
         return dump_yaml(self.model_dump(mode="json"))
+
+
+def _trackers(given: Any) -> list[BaseModel]:
+    """The trackers of a list of names and records.
+
+    Raises: ConfigError.
+    """
+    if not isinstance(given, list):
+        raise ConfigError(f"tracking: expected a list, not {shown(given)}")
+    records: dict[str, type[BaseModel]] = dict(zip(names(TRACKERS), TRACKERS, strict=True))
+    found: dict[str, BaseModel] = {}
+    for place, value in enumerate(given):
+        key = f"tracking.{place}"
+        if isinstance(value, dict) and "name" not in value:
+            raise ConfigError(f"{key}.name: missing; {nearest('', records)}")
+        told = _named(key, value, TRACKERS)
+        try:
+            tracker = told if isinstance(told, BaseModel) else records[told["name"]](**told)
+        except ValidationError as error:
+            raise ConfigError(f"{key}.{explain(error, records[told['name']], {})}") from None
+        name = str(getattr(tracker, "name", key))
+        if name in found:
+            raise ConfigError(f"{key}: {name} is named twice")
+        found[name] = tracker
+    return list(found.values())
 
 
 def _record(described: Any) -> Any:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from federa.checkpoint import BEST, LATEST, SUMMARY, RunFolder
+from federa.checkpoint import BEST, CLIENTS, LATEST, SPLIT, SUMMARY, RunFolder
 from federa.config import RunConfig
 from federa.errors import ConfigError
+from federa.files import write_atomically
 from federa.measure import RoundRecord, best_round, total_bytes, total_seconds
 from federa.preparation import prepare
 from federa.progress import Progress, Silent
@@ -20,6 +22,7 @@ from federa.search import Search, read_outcome, search_rate
 if TYPE_CHECKING:
     from federa.engines import Engine, Session
     from federa.local import LocalSetup, RunSetup
+    from federa.splitting import SplitData
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def run(
         if config is None:
             raise ConfigError("config: nothing to run; give a configuration or a folder to resume")
         setup, state, facts, data = prepare(config)
-        save_split = None if data is None else partial(data.save, config)
+        save_split = None if data is None else partial(_save_split, config, data)
         home = RunFolder.create(Path(folder), config, facts, state, save_split)
     else:
         home = RunFolder.open(Path(resume))
@@ -79,6 +82,15 @@ def run(
             return _finish(config, setup, home, session, records, progress)
         finally:
             session.close()
+
+
+def _save_split(config: RunConfig, data: SplitData, folder: Path) -> None:
+    """Who holds which rows, and how many of each label."""
+    from federa.split_report import report_split
+
+    data.save(config, folder / SPLIT)
+    counted = report_split(config, data).to_json()
+    write_atomically(folder / CLIENTS, json.dumps(counted).encode())
 
 
 def _finish(

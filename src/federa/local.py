@@ -160,6 +160,7 @@ def train_client(
     )
     start = on_device(setup.start, setup.plan.device) if config.weight_decay else {}
     losses: list[tuple[Tensor, Tensor]] = []
+    done: list[Sequence[int]] = []
     model.train(config.dropout)
     with seeded_torch(setup.seed, "dropout", round, client):
         for windows in batches(setup, round, client):
@@ -171,6 +172,7 @@ def train_client(
             loss.backward()  # type: ignore[no-untyped-call]
             _step(setup, optimizer, trained, received, start)
             losses.append((sums.detach().sum(), counts.sum()))
+            done.append(windows)
     model.eval()
     total = float(torch.stack([sums for sums, _ in losses]).sum())
     number = float(torch.stack([counts for _, counts in losses]).sum())
@@ -180,7 +182,7 @@ def train_client(
         )
     params = {name: value.detach().to("cpu", copy=True) for name, value in trained.items()}
     extra = rule.finish(params, download, len(losses), rate)
-    metrics = {"loss": total / max(1.0, number), "num_steps": float(len(losses))}
+    metrics = {"loss": total / max(1.0, number), **work_of(setup, done)}
     return Upload(client, params, len(setup.clients[client]), extra, metrics)
 
 
@@ -233,6 +235,22 @@ def batches(setup: LocalSetup, round: int, client: int) -> Iterator[Sequence[int
                 return
             yield order[begin : begin + config.batch_size].tolist()
             step += 1
+
+
+def work_of(setup: LocalSetup, done: Sequence[Sequence[int]]) -> dict[str, float]:
+    """What the steps with these batches of windows come to, for modelling what they would cost.
+
+    num_steps; num_windows: sequences, as often as they were trained on; num_tokens: of batches
+    padded to their longest window; num_token_pairs: tokens times the length of their batch.
+    """
+    lengths = setup.examples.windows.lengths()
+    shapes = [(len(windows), int(lengths[list(windows)].max())) for windows in done]
+    return {
+        "num_steps": float(len(shapes)),
+        "num_windows": float(sum(size for size, _ in shapes)),
+        "num_tokens": float(sum(size * length for size, length in shapes)),
+        "num_token_pairs": float(sum(size * length**2 for size, length in shapes)),
+    }
 
 
 def _optimizer(

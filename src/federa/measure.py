@@ -98,7 +98,8 @@ class RoundRecord:
     measured_seconds: wall clock here (train, evaluate, total); peak_memory_bytes: of this process
     in the round (see ``PeakMemory``), and what its workers held beside it; scores: by split;
     evaluation_bytes: to and from clients that score a state themselves, beside ``down`` and ``up``;
-    averaging_error: ||sum p_k B_k A_k - mean B mean A|| / ||sum p_k B_k A_k - B0 A0||, all pairs.
+    averaging_error: ||sum p_k B_k A_k - mean B mean A|| / ||sum p_k B_k A_k - B0 A0||, all pairs;
+    diagnostics: by layer, see ``federa.diagnostics``, or None where they are off.
     """
 
     round: int
@@ -108,6 +109,7 @@ class RoundRecord:
     measured_seconds: dict[str, float] = field(default_factory=dict)
     peak_memory_bytes: int | None = None
     averaging_error: float | None = None
+    diagnostics: dict[str, Any] | None = None
     learning_rate: float | None = None
     evaluation_bytes: tuple[int, int] = (0, 0)
 
@@ -267,25 +269,33 @@ def validation_score(record: RoundRecord, main_score: str) -> float | None:
     return record.scores.get("validation", {}).get(main_score)
 
 
-def averaging_error(state: ServerState, uploads: Sequence[Upload]) -> float | None:
-    """How far the product of the averages is from the average of the products.
+def averaging_norms(state: ServerState, uploads: Sequence[Upload]) -> list[tuple[float, float]]:
+    """For every low-rank pair, how far the product of the averages is from the average of the
+    products, and how far this one is from the start:
 
-    ||sum p_k B_k A_k - (mean B)(mean A)|| / ||sum p_k B_k A_k - B0 A0||, over all pairs together;
-    None where nothing is low-rank, nothing moved, or the numbers overflow.
+    ||s (sum p_k B_k A_k - mean(B) mean(A))|| and ||s (sum p_k B_k A_k - B0 A0)||.
     """
     from federa.linalg import averaging_gap, change, product_norm, stack
 
     total = sum(upload.num_examples for upload in uploads)
     shares = [upload.num_examples / total for upload in uploads]
-    gap_squared = move_squared = 0.0
+    norms = []
     for pair in state.layout.pairs:
         products = [(upload.params[pair.b], upload.params[pair.a]) for upload in uploads]
         moves = [change(b, a, state.start[pair.b], state.start[pair.a]) for b, a in products]
         weighted = [
             (share * left, right) for share, (left, right) in zip(shares, moves, strict=True)
         ]
-        gap_squared += (pair.scaling * float(product_norm(averaging_gap(products, shares)))) ** 2
-        move_squared += (pair.scaling * float(product_norm(stack(weighted)))) ** 2
-    if not move_squared > 0 or not math.isfinite(gap_squared / move_squared):
-        return None
-    return math.sqrt(gap_squared / move_squared)
+        gap = pair.scaling * float(product_norm(averaging_gap(products, shares)))
+        norms.append((gap, pair.scaling * float(product_norm(stack(weighted)))))
+    return norms
+
+
+def averaging_error(norms: Sequence[tuple[float, float]]) -> float | None:
+    """The relative error of averaging, over all pairs of ``averaging_norms`` together.
+
+    None where nothing is low-rank, nothing moved, or the numbers overflow.
+    """
+    gap = math.hypot(*(gap for gap, _ in norms))
+    move = math.hypot(*(move for _, move in norms))
+    return gap / move if move > 0 and math.isfinite(gap / move) else None

@@ -18,6 +18,7 @@ from federa.local import EvaluationSet, LocalSetup, RunSetup, check_lengths
 from federa.planning import make_plan
 from federa.seeding import numpy_generator
 from federa.splitting import SplitData, split_data
+from federa.training_cost import TrainingCost, count_cost, plain_batch
 from federa.types import Table
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class _Begun:
     num_parameters: int
     start: Tensors
     layout: Layout
+    cost: TrainingCost | None
 
 
 def _begin(config: RunConfig, plan: Plan, source: str, labels: Sequence[str]) -> _Begun:
@@ -147,7 +149,9 @@ def _begin(config: RunConfig, plan: Plan, source: str, labels: Sequence[str]) ->
             raise ConfigError(
                 f"method: the scaling alpha / rank is {scaling:.1e}; alpha may be out of range"
             )
-    return _Begun(model, base_hash, num_parameters, start, layout)
+    batch = plain_batch(config.task, source, labels, config.train.max_length)
+    cost = count_cost(model, config.task, config.train, batch)
+    return _Begun(model, base_hash, num_parameters, start, layout, cost)
 
 
 def _facts(
@@ -166,6 +170,7 @@ def _facts(
         num_trained_parameters=sum(start[name].numel() for name in layout.shared),
         num_head_parameters=sum(start[name].numel() for name in layout.head),
         plan=plan,
+        cost=begun.cost,
     )
 
 

@@ -6,14 +6,22 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from federa.admission import admit, well_formed
 from federa.checkpoint import BEST, LATEST, RunFolder
 from federa.config import RunConfig
+from federa.diagnostics import Diagnosis
 from federa.errors import ClientError
 from federa.local import num_steps
-from federa.measure import PeakMemory, RoundRecord, averaging_error, best_round, validation_score
+from federa.measure import (
+    PeakMemory,
+    RoundRecord,
+    averaging_error,
+    averaging_norms,
+    best_round,
+    validation_score,
+)
 from federa.progress import Progress
 from federa.seeding import numpy_generator
 from federa.types import ClientSize, Download, ServerState, Upload
@@ -40,8 +48,10 @@ def run_rounds(
     ``records`` are those of the finished rounds, and grow.
     Raises: ClientError; RunError.
     """
+    wanted = config.evaluation.diagnostics and state.round < until
+    diagnosis = Diagnosis.of(setup) if wanted else None
     while state.round < until:
-        state, record = _tried_again(config, setup, session, state, progress)
+        state, record = _tried_again(config, setup, session, state, progress, diagnosis)
         home.append(record)
         records.append(record)
         if state.round == best_round(records, config.task.main_score):
@@ -52,7 +62,12 @@ def run_rounds(
 
 
 def _tried_again(
-    config: RunConfig, setup: RunSetup, session: Session, state: ServerState, progress: Progress
+    config: RunConfig,
+    setup: RunSetup,
+    session: Session,
+    state: ServerState,
+    progress: Progress,
+    diagnosis: Diagnosis | None,
 ) -> tuple[ServerState, RoundRecord]:
     """One round, tried again up to ``federation.retries`` times where too few clients answer.
 
@@ -60,7 +75,7 @@ def _tried_again(
     """
     for left in reversed(range(config.federation.retries + 1)):
         try:
-            return run_round(config, setup, session, state, progress)
+            return run_round(config, setup, session, state, progress, diagnosis)
         except ClientError as error:
             if not left:
                 raise
@@ -69,7 +84,12 @@ def _tried_again(
 
 
 def run_round(
-    config: RunConfig, setup: RunSetup, session: Session, state: ServerState, progress: Progress
+    config: RunConfig,
+    setup: RunSetup,
+    session: Session,
+    state: ServerState,
+    progress: Progress,
+    diagnosis: Diagnosis | None = None,
 ) -> tuple[ServerState, RoundRecord]:
     """One round: pick, send, train, admit, merge, score. ``state`` is left as it was.
 
@@ -95,10 +115,10 @@ def run_round(
     uploads = record.usable(admit(received, state.params, sizes, fault))
     require(uploads, record, plan.min_uploads)
     # 4. merge
-    contacted = state.contacted | {upload.client for upload in uploads}
+    before, contacted = state, state.contacted | {upload.client for upload in uploads}
     state = replace(rule.merge(state, uploads), contacted=contacted)
     require_finite(state)
-    record.averaging_error = averaging_error(state, uploads)
+    record.averaging_error, record.diagnostics = _looked_into(diagnosis, before, state, uploads)
     # 5. score
     if number % config.evaluation.every == 0 or number == plan.num_rounds:
         scored = time.perf_counter()
@@ -111,6 +131,17 @@ def run_round(
     peak = memory.read()
     record.peak_memory_bytes = None if peak is None else peak + session.other_peak_bytes()
     return state, record
+
+
+def _looked_into(
+    diagnosis: Diagnosis | None, before: ServerState, after: ServerState, uploads: Sequence[Upload]
+) -> tuple[float | None, dict[str, Any] | None]:
+    """The averaging error of a round, and its diagnostics where these are wanted."""
+    norms = averaging_norms(before, uploads)
+    error = averaging_error(norms)
+    if diagnosis is None:
+        return error, None
+    return error, diagnosis.of_round(before, after, uploads, [averaging_error([n]) for n in norms])
 
 
 def pick_cohort(present: Sequence[int], per_round: int | None, seed: int, round: int) -> list[int]:

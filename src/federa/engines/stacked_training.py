@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
 from federa.engines.chunks import Chunk, cut_step
-from federa.local import on_device
+from federa.local import on_device, work_of
 from federa.types import ClientFailure, Download, Upload
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class Trainer:
             extra = rule.finish(params, work.download, len(work.batches), rate)
             metrics = {
                 "loss": totals[place] / max(1.0, numbers[place]),
-                "num_steps": float(len(work.batches)),
+                **work_of(self.setup, work.batches),
             }
             num_examples = len(sizes[work.client])
             answers.append(Upload(work.client, params, num_examples, extra, metrics))

@@ -1,27 +1,24 @@
-"""Profiles of networks, and modelled seconds against numbers computed by hand."""
+"""Modelled seconds, joules and memory against numbers computed by hand."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
-from pydantic import ValidationError
 
 from federa.profiles import (
-    GIVEN,
-    NETWORKS,
+    Device,
     FiveG,
     Lte,
     Network,
     RoundSeconds,
     Wifi50,
+    client_joules,
     client_seconds,
+    compute_seconds,
     download_seconds,
+    fits,
     slowest,
     upload_seconds,
 )
-from federa.registry import canonical, describe, names
 
 PLAIN = Network(
     name="plain",
@@ -29,6 +26,14 @@ PLAIN = Network(
     up_bits_per_second=2e6,
     round_trip_seconds=0.1,
     overhead=0.25,
+)
+BOARD = Device(
+    name="board",
+    peak_flops_per_second=4e9,
+    efficiency=0.25,
+    memory_bytes=1000,
+    power_watts=20,
+    idle_watts=2,
 )
 
 
@@ -63,42 +68,22 @@ def test_a_round_has_the_parts_of_its_slowest_client_and_of_no_other() -> None:
     assert slowest([]).total == 0
 
 
-def test_every_preset_is_found_and_says_where_its_figures_come_from() -> None:
-    assert names(NETWORKS) == ["lte", "5g", "wifi_50", "ethernet_100", "ethernet_1000"]
-    assert canonical("network", "wifi-50", NETWORKS) == "wifi_50"
-    assert canonical("network", "4G", NETWORKS) == "lte"
-    assert len(describe(NETWORKS)) == len(NETWORKS)
-    for preset in NETWORKS:
-        network = preset()
-        assert network.source != GIVEN
-        assert network.up_bits_per_second <= network.down_bits_per_second
+def test_training_runs_at_the_stated_share_of_the_peak() -> None:
+    assert compute_seconds(BOARD, 3e9) == pytest.approx(3.0)  # at 1e9 a second
+    assert compute_seconds(BOARD, 0) == 0
 
 
-def test_a_changed_figure_no_longer_claims_the_source() -> None:
-    assert Lte(up_bits_per_second=1e6).source == GIVEN
-    assert Lte(overhead=0.1, source="our own test").source == "our own test"
-    again = Lte.model_validate(Lte().model_dump())
-    assert again.source == Lte().source
+def test_energy_is_full_power_while_training_and_idle_power_while_transferring() -> None:
+    seconds = RoundSeconds(download=4, compute=3, upload=1)
+    assert client_joules(BOARD, seconds) == pytest.approx(20 * 3 + 2 * 5)
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"down_bits_per_second": 0},
-        {"up_bits_per_second": -1e6},
-        {"up_bits_per_second": float("inf")},
-        {"round_trip_seconds": -0.01},
-        {"round_trip_seconds": "50 ms"},
-        {"overhead": -0.06},
-        {"name": "umts"},
-        {"jitter": 0.1},
-    ],
-)
-def test_figures_that_no_link_has_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValidationError):
-        Lte.model_validate(wrong)
+@pytest.mark.parametrize("unknown", ["power_watts", "idle_watts"])
+def test_without_power_there_is_no_energy(unknown: str) -> None:
+    device = Device.model_validate(BOARD.model_dump() | {unknown: None})
+    assert client_joules(device, RoundSeconds(compute=1)) is None
 
 
-def test_profiles_load_no_torch() -> None:
-    code = "import sys, federa.profiles; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_what_fits_is_at_most_the_memory() -> None:
+    assert fits(BOARD, 1000)
+    assert not fits(BOARD, 1001)

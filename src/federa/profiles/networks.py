@@ -1,27 +1,17 @@
-"""What a round would last over a known network: profiles of links, and the model of time.
-
-A transfer of ``num_bytes`` in ``requests`` requests lasts
-
-    requests x round trip + num_bytes x (1 + overhead) x 8 / rate        seconds
-
-with the rate of its direction. A client's round is download + compute + upload, and a round lasts
-as long as its slowest client; the three parts are shown apart. Every client has a link of its own
-and the server's is never the narrow one. TCP's slow start, loss, and setting up connections are
-left out: on links whose round trip is long beside the transfer the model is too fast.
+"""Links between clients and server: what a person gives, and presets with published figures.
 
 Overhead 0.06 is what Flower 1.41 over TLS added to large messages at the network interface, frame
-headers included; its fixed part (about 30 kB down and 67 kB up in a round) belongs in
-``num_bytes``. What network arXiv 2404.18848 assumed is not known here, so none is named after it.
+headers included; its fixed part (about 30 kB down and 67 kB up in a round) belongs in the bytes of
+a round. What network arXiv 2404.18848 assumed is not known here, so none is named after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, Field, model_validator
 
+from federa.profiles.sources import GIVEN, with_own_source
 from federa.registry import RECORD, Real
 
 Rate: TypeAlias = Annotated[Real, Field(gt=0, le=1e13)]
@@ -31,7 +21,6 @@ Fraction: TypeAlias = Annotated[Real, Field(ge=0, le=10)]
 MEASURED_OVERHEAD = 0.06
 ETHERNET_OVERHEAD = 0.077
 """1.06 x 1538 / 1514 - 1: the rate of IEEE 802.3 also carries preamble, checksum and gap."""
-GIVEN = "given in the configuration"
 FIGURES = frozenset(
     ("down_bits_per_second", "up_bits_per_second", "round_trip_seconds", "overhead")
 )
@@ -59,9 +48,7 @@ class Network(BaseModel):
     @classmethod
     def _own_figures(cls, given: Any) -> Any:
         """A changed figure is no longer the source's."""
-        if isinstance(given, dict) and "source" not in given and FIGURES & given.keys():
-            return {**given, "source": GIVEN}
-        return given
+        return with_own_source(given, FIGURES)
 
 
 class Lte(Network):
@@ -144,52 +131,3 @@ class Ethernet1000(Network):
 
 
 NETWORKS = (Lte, FiveG, Wifi50, Ethernet100, Ethernet1000)
-
-
-@dataclass(frozen=True)
-class RoundSeconds:
-    """Modelled seconds of one client's round, or of the round whose slowest client it was."""
-
-    download: float = 0.0
-    compute: float = 0.0
-    upload: float = 0.0
-
-    @property
-    def total(self) -> float:
-        """The three parts, one after another."""
-        return self.download + self.compute + self.upload
-
-
-def download_seconds(network: Network, num_bytes: float, requests: int = 1) -> float:
-    """Seconds for ``num_bytes`` to reach the client, asked for in so many requests."""
-    return _transfer_seconds(network, network.down_bits_per_second, num_bytes, requests)
-
-
-def upload_seconds(network: Network, num_bytes: float, requests: int = 1) -> float:
-    """Seconds for ``num_bytes`` to reach the server, sent in so many requests."""
-    return _transfer_seconds(network, network.up_bits_per_second, num_bytes, requests)
-
-
-def _transfer_seconds(network: Network, rate: float, num_bytes: float, requests: int) -> float:
-    wire_bits = num_bytes * (1 + network.overhead) * 8
-    return requests * network.round_trip_seconds + wire_bits / rate
-
-
-def client_seconds(
-    network: Network,
-    down_bytes: float,
-    up_bytes: float,
-    compute_seconds: float,
-    requests: int = 1,
-) -> RoundSeconds:
-    """One client's round; ``requests`` are made in each direction."""
-    return RoundSeconds(
-        download=download_seconds(network, down_bytes, requests),
-        compute=compute_seconds,
-        upload=upload_seconds(network, up_bytes, requests),
-    )
-
-
-def slowest(clients: Iterable[RoundSeconds]) -> RoundSeconds:
-    """The round of these clients: the parts of the one that takes longest, zero without clients."""
-    return max(clients, key=lambda client: client.total, default=RoundSeconds())

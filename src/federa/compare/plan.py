@@ -1,0 +1,261 @@
+"""What a comparison runs: every method in every setting with every seed."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError, field_validator
+
+from federa.config import REGISTRIES, RunConfig
+from federa.config_errors import explain
+from federa.errors import ConfigError
+from federa.files import write_atomically
+from federa.methods import METHODS
+from federa.registry import RECORD, Flag, Integer, Real, canonical, names, once
+from federa.yaml_text import apply_changes, dump_yaml, read_yaml
+
+FILE = "comparison.yaml"
+RATE = "train.learning_rate"
+FACTORS = {1: (1.0,), 2: (1.0, 2.5), 3: (0.4, 1.0, 2.5), 4: (0.4, 1.0, 2.5, 6.0)}
+"""Learning rates that are tried, as multiples of a method's default, by their number."""
+MAY_CHANGE = frozenset(("methods", "num_seeds", "targets", "pooled"))
+"""What another call on the same folder may ask for anew; runs that are there stay what they are."""
+POOLED = "pooled"
+"""The method's label for full fine-tuning of one client that holds everything: the ceiling."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a comparison.
+
+    config: complete but for the learning rate, which is the one that the cell ``rate_from`` chose
+    where that is given; a pooled cell makes as many steps a round as ``steps_from`` did.
+    """
+
+    setting: str
+    method: str
+    seed: int
+    config: RunConfig
+    rate_from: str | None = None
+    steps_from: str | None = None
+
+    @property
+    def key(self) -> str:
+        """setting/method/seed-n: how people and files refer to the run."""
+        return f"{self.setting}/{self.method}/seed-{self.seed}"
+
+    @property
+    def folder(self) -> str:
+        """The name of its run folder."""
+        return self.config.name
+
+
+class Comparison(BaseModel):
+    """A grid of runs, as its folder keeps it.
+
+    base: a run's configuration as a mapping, from which the grid departs; grid: values by dotted
+    key, every combination a setting; num_rates: learning rates tried for each method (1: its
+    default alone), unless ``rates`` names them for all; search_rounds: of every short run; pooled:
+    also full fine-tuning without a federation; targets: score to reach, by setting ("" for all).
+    """
+
+    model_config = RECORD
+
+    base: dict[str, Any]
+    methods: list[str] = Field(min_length=1)
+    num_seeds: Integer = Field(3, ge=1, le=100)
+    grid: dict[str, list[Any]] = {}
+    num_rates: Integer = Field(3, ge=1, le=len(FACTORS))
+    rates: list[Real] | None = None
+    search_rounds: Integer | None = Field(None, ge=1)
+    pooled: Flag = False
+    targets: dict[str, Real] = {}
+
+    @field_validator("methods")
+    @classmethod
+    def _known(cls, methods: list[str]) -> list[str]:
+        return once([canonical("--methods", method, METHODS) for method in methods])
+
+    @classmethod
+    def make(
+        cls, base: dict[str, Any], methods: list[str], grid: dict[str, list[Any]], **fields: Any
+    ) -> Comparison:
+        """A comparison; learning rates in ``grid`` are not settings but rates to choose from.
+
+        Raises: ConfigError, also where one of the runs could not be configured.
+        """
+        others = {key: values for key, values in grid.items() if key != RATE}
+        rates = grid.get(RATE)
+        try:
+            made = cls(base=base, methods=methods, grid=others, rates=rates, **fields)
+        except ValidationError as error:
+            raise ConfigError(explain(error, cls, {})) from None
+        made.cells()
+        return made
+
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """A run's configuration for every setting, by the setting's name.
+
+        Raises: ConfigError if two settings have one name.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        whole = RunConfig.parse(self.base)
+        data = whole.data.name
+        if not self.grid:
+            partition = whole.model_dump(mode="json")["partition"]
+            return {f"{data}, {_label('partition', partition)}": dict(self.base)}
+        for values in itertools.product(*self.grid.values()):
+            full, parts = dict(self.base), []
+            for key, value in zip(self.grid, values, strict=True):
+                full = _with(full, key, value)
+                parts.append(_label(key, value))
+            name = ", ".join([str(data), *parts])
+            if name in found:
+                raise ConfigError(f"--grid: {name} is there twice")
+            found[name] = full
+        return found
+
+    def cells(self) -> list[Cell]:
+        """Every run, seed by seed, so that a grid that is stopped has whole seeds.
+
+        Raises: ConfigError.
+        """
+        first = RunConfig.parse(self.base).seed
+        cells: list[Cell] = []
+        for seed in range(first, first + self.num_seeds):
+            pooled: list[Cell] = []
+            for setting, full in self.settings().items():
+                of_setting = [self._cell(setting, full, m, seed, first) for m in self.methods]
+                cells += of_setting
+                if self.pooled:
+                    pooled.append(self._pooled(setting, full, seed, first, of_setting[0]))
+            cells += _different(pooled)
+        return cells
+
+    def _cell(
+        self,
+        setting: str,
+        full: dict[str, Any],
+        method: str,
+        seed: int,
+        first: int,
+        label: str | None = None,
+        steps_from: str | None = None,
+    ) -> Cell:
+        """One run; label: what its method is called, if not by its name."""
+        label = label or method
+        stem = f"{_slug(setting)}.{label}.seed-"
+        record = _method(full.get("method"), method)
+        given = {**full, "method": record, "seed": seed, "name": f"{stem}{seed}"}
+        given["train"] = {**given.get("train", {}), "learning_rate": self._rate(full, method)}
+        config = RunConfig.parse(given)
+        begun = seed == first or config.search is None
+        start = None if begun else f"{stem}{first}"
+        return Cell(setting, label, seed, config, rate_from=start, steps_from=steps_from)
+
+    def _rate(self, full: dict[str, Any], method: str) -> Any:
+        """One rate, or a grid to choose from."""
+        (kind,) = (kind for kind in METHODS if names((kind,)) == [method])
+        rates = self.rates or [_round(kind.default_rate * f) for f in FACTORS[self.num_rates]]
+        if len(rates) == 1:
+            return rates[0]
+        train = {**full.get("train", {}), "learning_rate": rates[0]}
+        num_rounds = RunConfig.parse({**full, "train": train}).federation.num_rounds
+        rounds = self.search_rounds or max(1, math.ceil(num_rounds / 5))
+        return {"grid": rates, "num_rounds": rounds}
+
+    def _pooled(
+        self, setting: str, full: dict[str, Any], seed: int, first: int, beside: Cell
+    ) -> Cell:
+        """One client with everything; its steps are set when ``beside`` has run."""
+        federation = full.get("federation", {})
+        kept = {key: federation[key] for key in ("num_rounds",) if key in federation}
+        alone = {
+            **full,
+            "partition": "iid",
+            "federation": {**kept, "num_clients": 1, "min_uploads": 1},
+        }
+        return self._cell(setting, alone, "full", seed, first, POOLED, beside.folder)
+
+    def save(self, folder: Path) -> None:
+        """Write it into ``folder``, or check that what is there may become this.
+
+        Raises: ConfigError if another comparison is there; RunError.
+        """
+        path = folder / FILE
+        if path.exists():
+            before, after = Comparison.load(folder).model_dump(), self.model_dump()
+            for key in before.keys() - MAY_CHANGE:
+                if before[key] != after[key]:
+                    raise ConfigError(
+                        f"{path}: holds another comparison (its {key} differs); name another "
+                        "folder with --out"
+                    )
+        write_atomically(path, dump_yaml(self.model_dump(mode="json")).encode())
+
+    @classmethod
+    def load(cls, folder: Path) -> Comparison:
+        """The comparison in ``folder``.
+
+        Raises: ConfigError.
+        """
+        try:
+            return cls.model_validate(read_yaml(folder / FILE))
+        except ValidationError as error:
+            raise ConfigError(f"{folder / FILE}: {explain(error, cls, {})}") from None
+
+
+def _with(full: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """``full`` with the value at a dotted key."""
+    import json
+
+    return apply_changes(full, [f"{key}={json.dumps(value)}"])
+
+
+def _method(given: Any, method: str) -> dict[str, Any]:
+    """The record of ``method``, with what the base says of fields that it shares."""
+    (kind,) = (kind for kind in METHODS if names((kind,)) == [method])
+    shared = given if isinstance(given, Mapping) else {}
+    same = {key: value for key, value in shared.items() if key in kind.model_fields}
+    return {**same, "name": method}
+
+
+def _different(pooled: list[Cell]) -> list[Cell]:
+    """Pooled cells without those that differ in nothing but their name: splits do not matter."""
+    kept: dict[str, Cell] = {}
+    for cell in pooled:
+        kept.setdefault(str(cell.config.model_dump(exclude={"name"})), cell)
+    return list(kept.values())
+
+
+def _label(key: str, value: Any) -> str:
+    """How a setting is called after one of its values: dirichlet alpha 0.1, rank 8.
+
+    Of a registered record, its name and what departs from its defaults.
+    """
+    last = key.rpartition(".")[2]
+    if not isinstance(value, Mapping):
+        return str(value) if key in REGISTRIES else f"{last} {value}"
+    name = str(value.get("name", last))
+    defaults = {}
+    if key in REGISTRIES:
+        kinds = dict(zip(names(REGISTRIES[key]), REGISTRIES[key], strict=True))
+        fields = kinds[canonical(f"--grid {key}", name, REGISTRIES[key])].model_fields
+        defaults = {field: info.default for field, info in fields.items()}
+    own = [f"{k} {v}" for k, v in value.items() if k != "name" and defaults.get(k) != v]
+    return " ".join([name, *own])
+
+
+def _slug(text: str) -> str:
+    """A name for a folder."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")[:60]
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.2g}")

@@ -1,0 +1,202 @@
+"""Running a comparison: what is finished stays, what was stopped goes on, what fails is noted."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import multiprocessing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from federa.checkpoint import CONFIG, RunFolder
+from federa.compare.plan import Cell, Comparison
+from federa.compare.worker import work
+from federa.errors import FederaError, RunError
+from federa.files import explained, write_atomically
+from federa.measure import read_records
+from federa.search import read_outcome
+
+if TYPE_CHECKING:
+    from federa.config import RunConfig
+
+RUNS, FAILURES, PLACE = "runs", "failures.json", "comparison.json"
+
+
+class Overview(Protocol):
+    """What shows a comparison while it goes on."""
+
+    def begun(self, cells: list[Cell], done: dict[str, float]) -> None:
+        """The grid, and the scores of the runs that are finished already, by key."""
+
+    def running(self, cell: Cell, done: int) -> None:
+        """A run begins, or goes on after ``done`` rounds."""
+
+    def round(self, cell: Cell, number: int, score: float | None, search: str) -> None:
+        """A round is over; search: which rate is being tried, if one is."""
+
+    def finished(self, cell: Cell, score: float) -> None:
+        """A run is over; its test (else validation) score."""
+
+    def failed(self, cell: Cell, reason: str) -> None:
+        """A run has no result."""
+
+    def note(self, text: str) -> None:
+        """One line worth knowing."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a comparison ended: the keys of the runs that are finished, and why others are not."""
+
+    finished: list[str]
+    failures: dict[str, str]
+
+
+def compare(comparison: Comparison, folder: Path, overview: Overview) -> Outcome:
+    """Make every run of ``comparison`` that ``folder`` does not have yet.
+
+    Each call tries failed runs again. Raises: ConfigError if the folder holds another comparison;
+    RunError if it cannot be written or is in use.
+    """
+    with explained(folder):
+        (folder / RUNS).mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        comparison.save(folder)
+        cells = comparison.cells()
+        scores = ((cell.key, _score(folder, cell)) for cell in cells)
+        done = {key: score for key, score in scores if score is not None}
+        overview.begun(cells, done)
+        failures: dict[str, str] = {}
+        with Worker() as worker:
+            for cell in cells:
+                if cell.key in done:
+                    continue
+                reason = _run(worker, cell, folder, overview)
+                if reason is None:
+                    done[cell.key] = _score(folder, cell) or 0.0
+                    overview.finished(cell, done[cell.key])
+                else:
+                    failures[cell.key] = reason
+                    overview.failed(cell, reason)
+                write_atomically(folder / FAILURES, json.dumps(failures, indent=1).encode())
+        return Outcome(list(done), failures)
+
+
+def _run(worker: Worker, cell: Cell, folder: Path, overview: Overview) -> str | None:
+    """Make or go on with one run; why it failed, or None."""
+    path = folder / RUNS / cell.folder
+    try:
+        config = _completed(cell, folder)
+        resume = path if (path / CONFIG).is_file() else None
+        for kind, *rest in worker.run(config, path.parent, resume):
+            if kind == "started":
+                place = {"setting": cell.setting, "method": cell.method}
+                write_atomically(Path(rest[0]) / PLACE, json.dumps(place).encode())
+                overview.running(cell, rest[1])
+            elif kind == "round":
+                overview.round(cell, rest[0], rest[1], rest[3])
+            elif kind == "note":
+                overview.note(f"{cell.key}: {rest[0]}")
+            elif kind == "failed":
+                return str(rest[0])
+    except FederaError as error:
+        return str(error)
+    return None
+
+
+def _completed(cell: Cell, folder: Path) -> RunConfig:
+    """The cell's configuration with what earlier runs decide.
+
+    Raises: RunError if such a run is not there.
+    """
+    config = cell.config
+    if cell.rate_from is not None:
+        outcome = read_outcome(folder / RUNS / cell.rate_from)
+        if outcome is None:
+            raise RunError(f"{cell.rate_from} has not chosen a learning rate")
+        config = config.with_rate(float(outcome["chosen"]))
+    if cell.steps_from is not None:
+        records = read_records(folder / RUNS / cell.steps_from / "rounds.jsonl")
+        steps = [
+            sum(client.metrics.get("num_steps", 0.0) for client in record.clients)
+            for record in records
+        ]
+        if not steps:
+            raise RunError(f"{cell.steps_from} has no rounds to take the number of steps from")
+        most = max(1, round(sum(steps) / len(steps)))
+        train = config.train.model_copy(update={"max_steps": most, "epochs": None})
+        config = config.model_copy(update={"train": train})
+    return config
+
+
+def _score(folder: Path, cell: Cell) -> float | None:
+    """The test (else validation) score of a finished run of these rounds, or None."""
+    path = folder / RUNS / cell.folder
+    if not path.is_dir():
+        return None
+    summary = RunFolder(path).summary()
+    if summary is None or summary["num_rounds"] < cell.config.federation.num_rounds:
+        return None
+    scores = (summary.get("best") or summary["latest"])["scores"]
+    split = "test" if "test" in scores else "validation"
+    return float(scores[split][summary["main_score"]])
+
+
+class Worker:
+    """A process that makes runs, and a new one where that ends by itself, as for want of memory."""
+
+    def __init__(self) -> None:
+        self._context = multiprocessing.get_context("spawn")
+        self._process: Any = None
+        self._pipe: Any = None
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def run(
+        self, config: RunConfig, parent: Path, resume: Path | None
+    ) -> Iterator[tuple[Any, ...]]:
+        """Have a run made, and pass on what it tells; the last is ``finished`` or ``failed``."""
+        if self._process is None:
+            self._pipe, theirs = self._context.Pipe()
+            self._process = self._context.Process(target=work, args=(theirs,))
+            self._process.start()
+            theirs.close()
+        try:
+            self._pipe.send((config, parent, resume))
+            while True:
+                told = self._pipe.recv()
+                yield told
+                if told[0] in {"finished", "failed"}:
+                    return
+        except (EOFError, OSError):
+            self._process.join()
+            code, self._process = self._process.exitcode, None
+            yield "failed", f"its process ended by itself (exit code {code}; -9: out of memory?)"
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._pipe.close()
+            self._process.terminate()
+            self._process.join()
+            self._process = None
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold ``folder`` against another comparison.
+
+    Raises: RunError.
+    """
+    with explained(folder / ".lock"), (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"{folder}: another process is working on this comparison") from None
+        yield

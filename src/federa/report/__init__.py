@@ -1,0 +1,1 @@
+"""What runs found: statistics, tables, figures and a page."""

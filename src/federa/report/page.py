@@ -1,0 +1,203 @@
+"""The report as one HTML page that needs nothing else, neither files nor a network.
+
+Charts are drawn by Vega-Lite, which is part of the page, as are its data. A policy in the page
+forbids every request, so that opening it tells nobody.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from federa.errors import ConfigError
+from federa.files import write_atomically
+from federa.report.charts import Chart, Row
+from federa.report.client_charts import client_charts
+from federa.report.cost_charts import PARTS, bytes_chart, energy_chart, memory_chart, network_charts
+from federa.report.curve_charts import curve_charts
+from federa.report.diagnostic_charts import LayerValues, diagnostic_charts, layer_values
+from federa.report.figures import VEGA_LITE, renderer
+from federa.report.findings import Findings, Setting
+from federa.report.headline import cost_sentences, headline
+from federa.report.look import DARK, DASHES, LIGHT, PAGE_FONT, SHAPES, Look, theme
+from federa.report.rendering import Table
+from federa.report.score_charts import client_score_chart, rate_chart, score_chart
+from federa.report.tables import setting_tables
+from federa.version import __version__
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the page shows of one setting; anchor: its place in the page.
+
+    curves: by axis; charts: by name, None for those without data.
+    """
+
+    anchor: str
+    setting: Setting
+    headline: str
+    sentences: list[str]
+    methods: list[dict[str, str]]
+    curves: dict[str, Chart]
+    networks: list[Chart]
+    costs: list[Chart]
+    charts: dict[str, Chart | None]
+    clients: list[Chart]
+    diagnostics: list[Chart]
+    layers: LayerValues
+    tables: dict[str, Table]
+    failures: list[str]
+    config: str
+
+
+def write_page(findings: Findings, path: Path, more_tables: Sequence[Table] = ()) -> None:
+    """Write the report; more_tables: beyond those of every setting. The same gives the same bytes.
+
+    Raises: ConfigError if vl-convert or jinja2 is missing; RunError if it cannot be written.
+    """
+    converter = renderer()
+    look = Look.of(findings)
+    sections = [
+        _section(findings, setting, look, f"s{number}")
+        for number, setting in enumerate(findings.settings, start=1)
+    ]
+    css_names = {name: f"var(--{name})" for name in LIGHT}
+    data = {
+        "config": theme(css_names, PAGE_FONT, size=12),
+        **_chart_data(sections),
+        "layers": {
+            section.anchor: asdict(section.layers) for section in sections if section.diagnostics
+        },
+    }
+    templates = files("federa.report") / "templates"
+    text = (
+        _templates()
+        .get_template("page.html")
+        .render(
+            findings=findings,
+            sections=sections,
+            more_tables=more_tables,
+            environment=_environment_rows(findings.environment),
+            parts=PARTS,
+            light=LIGHT,
+            dark=DARK,
+            font=PAGE_FONT,
+            version=__version__,
+            css=(templates / "page.css").read_text(encoding="utf-8"),
+            script=(templates / "page.js").read_text(encoding="utf-8"),
+            library=converter.javascript_bundle(vl_version=VEGA_LITE),
+            data=script_json(data),
+        )
+    )
+    write_atomically(path, text.encode())
+
+
+def _chart_data(sections: Sequence[Section]) -> dict[str, Any]:
+    """Every chart by its place in the page, and the rows; charts of the same rows share them."""
+    rows: dict[int, list[Row]] = {}
+    charts: dict[str, Any] = {}
+    for section in sections:
+        for chart in _charts(section):
+            rows.setdefault(id(chart.rows), chart.rows)
+            spec = chart.complete("container")
+            spec["data"] = {"name": "rows"}
+            charts[f"{section.anchor}-{chart.name}"] = {
+                "spec": spec,
+                "rows": list(rows).index(id(chart.rows)),
+            }
+    return {"charts": charts, "rows": list(rows.values())}
+
+
+def script_json(value: Any) -> str:
+    """JSON that may stand in a script element whatever its strings hold."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    escapes = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028"}
+    for letter, escape in escapes.items():
+        text = text.replace(letter, escape)
+    return text.replace("\u2029", "\\u2029")
+
+
+def _templates() -> Environment:
+    try:
+        from jinja2 import Environment, FunctionLoader, StrictUndefined
+    except ImportError as error:
+        raise ConfigError(
+            "jinja2 is not installed; pages need pip install 'federa[report]'"
+        ) from error
+    templates = files("federa.report") / "templates"
+    return Environment(
+        loader=FunctionLoader(lambda name: (templates / name).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _section(findings: Findings, setting: Setting, look: Look, anchor: str) -> Section:
+    layers = layer_values(setting, look)
+    costs = [make(setting, look) for make in (bytes_chart, energy_chart, memory_chart)]
+    singles = (score_chart, client_score_chart, rate_chart)
+    present = [name for name in look.labels if any(name == one.method for one in setting.methods)]
+    return Section(
+        anchor=anchor,
+        setting=setting,
+        headline=headline(setting, look),
+        sentences=cost_sentences(setting, look),
+        methods=[_swatch(name, look) for name in present],
+        curves=curve_charts(setting, look),
+        networks=network_charts(setting, look),
+        costs=[chart for chart in costs if chart is not None],
+        charts={
+            name: make(setting, look)
+            for name, make in zip(("scores", "client_scores", "rates"), singles, strict=True)
+        },
+        clients=client_charts(setting.clients) if setting.clients else [],
+        diagnostics=diagnostic_charts(layers, look),
+        layers=layers,
+        tables={
+            table.name.removeprefix(f"{setting.name}-"): table for table in setting_tables(setting)
+        },
+        failures=[
+            f"{look.labels[result.method]}, seed {seed}: {reason}"
+            for result in setting.methods
+            for seed, reason in sorted(result.failures.items())
+        ],
+        config=findings.configs.get(setting.name, ""),
+    )
+
+
+def _charts(section: Section) -> list[Chart]:
+    found = [*section.curves.values(), *section.networks, *section.costs]
+    found += [chart for chart in section.charts.values() if chart is not None]
+    return [*found, *section.clients, *section.diagnostics]
+
+
+def _swatch(method: str, look: Look) -> dict[str, str]:
+    """How the legend draws a method."""
+    place = look.place(method)
+    return {
+        "label": look.labels[method],
+        "color": look.color(method),
+        "dash": " ".join(map(str, DASHES[place % len(DASHES)])),
+        "shape": SHAPES[place % len(SHAPES)],
+    }
+
+
+def _environment_rows(environment: dict[str, Any], above: str = "") -> list[tuple[str, str]]:
+    """Versions and hardware as name and value; what is nested gets the names above it."""
+    rows: list[tuple[str, str]] = []
+    for name, value in environment.items():
+        if isinstance(value, dict):
+            rows += _environment_rows(value, f"{above}{name} ")
+        elif value is not None:
+            listed = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            rows.append((f"{above}{name}", listed))
+    return rows
