@@ -10,7 +10,7 @@ main() { # data seeds
     semeval2010task8) settings='[{name: dirichlet, alpha: 0.1}, iid]' ;;
     wnut2017) settings='[{name: embedding, alpha: 0.1}, iid]' ;;
     esac
-    federa compare "$here/$1.yaml" --methods federa,lora,full,bitfit,houlsby --seeds "$2" --rates 4 \
+    federa compare "$here/$1.yaml" --methods federa,lora,full,bitfit,houlsby --seeds "$2" --rates 3 \
         --search-rounds 4 --pooled --grid partition="$settings" --out "$out/$1"
 }
 single() { # data
