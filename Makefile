@@ -10,7 +10,7 @@ install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e ".[demo,dev,flower-simulation]"
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e ".[demo,dev,flower-simulation,report,tracking]"
 	touch $@
 
 demo: $(INSTALLED)

@@ -236,6 +236,11 @@ class RunConfig(BaseModel):
             )
         if not far:
             return
+        if self.profile is not None:
+            raise ConfigError(
+                "profile: the clients of a deployment are real; leave it out, and name one for the "
+                "report (--profile)"
+            )
         if self.rule.name == "scaffold":
             raise ConfigError(
                 "rule: scaffold must know every client's examples before the first round, and "

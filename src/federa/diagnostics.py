@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from federa.linalg import Factors
     from federa.local import RunSetup
-    from federa.types import LowRankPair, ServerState, Tensors, Upload
+    from federa.types import LowRankPair, ServerState, Upload
 
 QUANTITIES = (
     *("magnitude", "direction", "drift", "averaging_error"),
@@ -44,35 +44,33 @@ LAYER = re.compile(r"\.(\d+)\.")
 class Diagnosis:
     """What the diagnostics of a run need besides its states.
 
-    weights: pre-trained weights [d_out, d_in] of the adapted parts, by the name of their A; under
-    full fine-tuning, of the layers that would be adapted by default, by their own name.
+    parts: the adapted weights or rows of weights; under full fine-tuning, those that would be
+    adapted by default; weights: pre-trained, [d_out, d_in], one for each of them.
     """
 
-    weights: Tensors
+    parts: tuple[LowRankPair, ...]
+    weights: tuple[Tensor, ...]
 
     @classmethod
     def of(cls, setup: RunSetup) -> Diagnosis:
         """Load the pre-trained weights once more, and keep those that matter."""
         import torch
 
+        from federa.methods.low_rank import pair_of
         from federa.targets import find_targets
 
         layout = setup.layout
         dense = not layout.pairs and not layout.fresh and bool(layout.of_base)
         if not layout.pairs and not dense:
-            return cls({})
+            return cls((), ())
         model = setup.task.build_model(setup.source, setup.labels, setup.seed)
+        parts = layout.pairs
+        if dense:
+            usual = [pair_of(target, 1.0) for target in find_targets(model, "auto", "all")]
+            parts = tuple(part for part in usual if part.base in layout.shared)
         with torch.no_grad():
-            if layout.pairs:
-                return cls(
-                    {
-                        pair.a: _rows(model.get_parameter(pair.base), pair.rows).clone()
-                        for pair in layout.pairs
-                    }
-                )
-            names = {f"{target.module}.weight" for target in find_targets(model, "auto", "all")}
-            shared = [name for name in layout.shared if name in names]
-            return cls({name: model.get_parameter(name).clone() for name in shared})
+            weights = [_rows(model.get_parameter(part.base), part).clone() for part in parts]
+        return cls(parts, tuple(weights))
 
     def of_round(
         self,
@@ -89,44 +87,43 @@ class Diagnosis:
         shares = [upload.num_examples / total for upload in uploads]
         found: dict[str, dict[str, float | None]] = {}
         if before.layout.pairs:
-            for pair, error in zip(before.layout.pairs, averaging, strict=True):
-                row = self._of_pair(pair, before, after, uploads, shares)
-                found[pair.a.replace(".lora_A", "")] = row | {"averaging_error": error}
+            for pair, weight, error in zip(self.parts, self.weights, averaging, strict=True):
+                row = _of_pair(pair, weight, before, after, uploads, shares)
+                found[_name(pair)] = row | {"averaging_error": error}
+        elif self.parts:
+            for part, weight in zip(self.parts, self.weights, strict=True):
+                found[_name(part)] = _of_weight(part, weight, before, after, uploads, shares)
         else:
-            for name, weight in self.weights.items():
-                found[name.removesuffix(".weight")] = _of_weight(
-                    weight, after.params[name], before.params[name], uploads, shares, name
-                )
-            if not self.weights:
-                found = _of_tensors(before, uploads, shares)
+            found = _of_tensors(before, uploads, shares)
         columns = {
             quantity: [_short(row.get(quantity)) for row in found.values()]
             for quantity in QUANTITIES
         }
         return {"layers": list(found), **columns}
 
-    def _of_pair(
-        self,
-        pair: LowRankPair,
-        before: ServerState,
-        after: ServerState,
-        uploads: Sequence[Upload],
-        shares: Sequence[float],
-    ) -> dict[str, float | None]:
-        start, old, new = before.start, before.params, after.params
-        total = change(new[pair.b], new[pair.a], start[pair.b], start[pair.a])
-        moves = [
-            change(upload.params[pair.b], upload.params[pair.a], old[pair.b], old[pair.a])
-            for upload in uploads
-        ]
-        magnitude, direction = column_variation(self.weights[pair.a], total, pair.scaling)
-        return {
-            "magnitude": magnitude,
-            "direction": direction,
-            "drift": factored_drift(moves, shares),
-            "row_angle": mean_angle(new[pair.a].T, start[pair.a].T),
-            "column_angle": mean_angle(new[pair.b], start[pair.b]),
-        }
+
+def _of_pair(
+    pair: LowRankPair,
+    weight: Tensor,
+    before: ServerState,
+    after: ServerState,
+    uploads: Sequence[Upload],
+    shares: Sequence[float],
+) -> dict[str, float | None]:
+    start, old, new = before.start, before.params, after.params
+    total = change(new[pair.b], new[pair.a], start[pair.b], start[pair.a])
+    moves = [
+        change(upload.params[pair.b], upload.params[pair.a], old[pair.b], old[pair.a])
+        for upload in uploads
+    ]
+    magnitude, direction = column_variation(weight, total, pair.scaling)
+    return {
+        "magnitude": magnitude,
+        "direction": direction,
+        "drift": factored_drift(moves, shares),
+        "row_angle": mean_angle(new[pair.a].T, start[pair.a].T),
+        "column_angle": mean_angle(new[pair.b], start[pair.b]),
+    }
 
 
 def column_variation(weight: Tensor, move: Factors, scaling: float) -> tuple[float, float]:
@@ -137,28 +134,31 @@ def column_variation(weight: Tensor, move: Factors, scaling: float) -> tuple[flo
     base = weight.double()
     left, right = move[0].double() * scaling, move[1].double()
     square = (base * base).sum(0)
-    inner = ((base.T @ left) * right.T).sum(1)  # w_0 . d, for every column
-    own = ((left.T @ left @ right) * right).sum(0)  # ||d||^2
-    return _variation(square, square + inner, square + 2 * inner + own)
+    inner = ((base.T @ left) * right.T).sum(1)
+    own = ((left.T @ left @ right) * right).sum(0)
+    return _variation(square, inner, own)
 
 
-def _variation(square: Tensor, dot: Tensor, new_square: Tensor) -> tuple[float, float]:
-    """From ||w_0||^2, w_0 . w and ||w||^2 of every column [d_in]; columns of zeros turn nowhere."""
-    old, new = square.sqrt(), new_square.clamp(min=0).sqrt()
-    product = old * new
-    cosine = (dot / product.where(product > 0, 1.0)).clamp(-1, 1)
-    turned = (1 - cosine).where(product > 0, 0.0)
-    return float((new - old).abs().mean()), float(turned.mean())
+def _variation(square: Tensor, inner: Tensor, own: Tensor) -> tuple[float, float]:
+    """From ||w_0||^2, w_0 . d and ||d||^2 of every column [d_in] and its change d; columns of zeros
+    turn nowhere. Written so that nothing large cancels where the change is small."""
+    gained = 2 * inner + own
+    new_square = (square + gained).clamp(min=0)
+    old, new = square.sqrt(), new_square.sqrt()
+    product, both = old * new, old + new
+    cosine = ((square + inner) / product.where(product > 0, 1.0)).clamp(-1, 1)
+    across = (own - inner * inner / square.where(square > 0, 1.0)).clamp(min=0)
+    sine_square = across / new_square.where(new_square > 0, 1.0)
+    turned = (sine_square / (1 + cosine)).where(cosine > 0.5, 1 - cosine)
+    longer = gained.abs() / both.where(both > 0, 1.0)
+    return float(longer.mean()), float(turned.where(product > 0, 0.0).mean())
 
 
 def factored_drift(moves: Sequence[Factors], shares: Sequence[float]) -> float | None:
     """sqrt(sum p_k ||M_k - M||^2 / sum p_k ||M_k||^2) of products; None if nothing moved."""
-    squares = sum(
-        share * float(product_norm(move)) ** 2 for share, move in zip(shares, moves, strict=True)
-    )
-    mean = stack(
-        [(share * left, right) for share, (left, right) in zip(shares, moves, strict=True)]
-    )
+    shared = list(zip(shares, moves, strict=True))
+    squares = sum(share * float(product_norm(move)) ** 2 for share, move in shared)
+    mean = stack([(share * left.double(), right.double()) for share, (left, right) in shared])
     return _drift(squares, float(product_norm(mean)) ** 2)
 
 
@@ -168,7 +168,7 @@ def dense_drift(moves: Sequence[Sequence[Tensor]], shares: Sequence[float]) -> f
 
     squares = mean_square = 0.0
     for parts in zip(*moves, strict=True):
-        mean = torch.zeros_like(parts[0])
+        mean = torch.zeros_like(parts[0], dtype=torch.float64)
         for share, part in zip(shares, parts, strict=True):
             squares += share * _norm(part) ** 2
             mean.add_(part, alpha=share)
@@ -185,8 +185,8 @@ def _drift(mean_of_squares: float, square_of_mean: float) -> float | None:
 def mean_angle(basis: Tensor, start: Tensor) -> float | None:
     """Mean principal angle, in degrees, between column spaces of [d, R] and [d, R0] matrices.
 
-    None where one of them has no full rank, as a B that starts at zero. Computed from sines and
-    cosines, so that small angles are exact. Source: Björck and Golub, Math. Comp. 27 (1973).
+    None where one of them is zero, as a B that starts there. Computed from sines and cosines, so
+    that small angles are exact. Source: Björck and Golub, Math. Comp. 27 (1973).
     """
     import torch
 
@@ -202,17 +202,19 @@ def mean_angle(basis: Tensor, start: Tensor) -> float | None:
 
 
 def _of_weight(
+    part: LowRankPair,
     weight: Tensor,
-    new: Tensor,
-    old: Tensor,
+    before: ServerState,
+    after: ServerState,
     uploads: Sequence[Upload],
     shares: Sequence[float],
-    name: str,
 ) -> dict[str, float | None]:
-    base, now = weight.double(), new.double()
-    squares = [(a * b).sum(0) for a, b in ((base, base), (base, now), (now, now))]
-    magnitude, direction = _variation(*squares)
-    moves = [[upload.params[name] - old] for upload in uploads]
+    base = weight.double()
+    move = _rows(after.params[part.base], part).double() - base
+    products = [(a * b).sum(0) for a, b in ((base, base), (base, move), (move, move))]
+    magnitude, direction = _variation(*products)
+    old = before.params[part.base]
+    moves = [[_rows(upload.params[part.base] - old, part)] for upload in uploads]
     return {
         "magnitude": magnitude,
         "direction": direction,
@@ -243,8 +245,12 @@ def _of_tensors(
     }
 
 
-def _rows(weight: Tensor, rows: tuple[int, int] | None) -> Tensor:
-    return weight if rows is None else weight[rows[0] : rows[1]]
+def _rows(weight: Tensor, part: LowRankPair) -> Tensor:
+    return weight if part.rows is None else weight[part.rows[0] : part.rows[1]]
+
+
+def _name(part: LowRankPair) -> str:
+    return part.a.replace(".lora_A", "")
 
 
 def _norm(tensor: Tensor) -> float:

@@ -18,11 +18,14 @@ from federa.progress import Progress, Silent
 from federa.resumption import reopen
 from federa.rounds import run_rounds
 from federa.search import Search, read_outcome, search_rate
+from federa.tracked import Tracked
 
 if TYPE_CHECKING:
+    from federa.checkpoint import RunFacts
     from federa.engines import Engine, Session
     from federa.local import LocalSetup, RunSetup
     from federa.splitting import SplitData
+    from federa.types import ServerState
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ def run(
     if resume is None:
         if config is None:
             raise ConfigError("config: nothing to run; give a configuration or a folder to resume")
+        _require_trackers(config)
         setup, state, facts, data = prepare(config)
         save_split = None if data is None else partial(_save_split, config, data)
         home = RunFolder.create(Path(folder), config, facts, state, save_split)
@@ -64,24 +68,48 @@ def run(
             config, setup, state, facts, notes = reopen(home, config)
             for note in notes:
                 progress.note(note)
+            _require_trackers(config)
         assert config is not None
         records = home.drop_after(state.round)
-        progress.started(config, facts, home.path, state.round)
-        if config.search is not None:
-            search = Search(config, setup, engine or config.engine, home, facts, progress)
-            rate = search_rate(search)["chosen"]
-            config = config.with_rate(rate)
-            setup = replace(setup, train=config.train)
-            state = home.load_state()
-            records = home.drop_after(state.round)
-            progress.chose(rate, state.round)
-        session = (engine or config.engine).open(setup)
-        try:
-            until = config.federation.num_rounds
-            state = run_rounds(config, setup, session, home, state, records, progress, until)
-            return _finish(config, setup, home, session, records, progress)
-        finally:
-            session.close()
+        with Tracked(progress, config.tracking) as shown:
+            shown.started(config, facts, home.path, state.round)
+            result = _carried_out(config, setup, facts, home, state, records, engine, shown)
+            shown.finish(result.summary)
+            return result
+
+
+def _carried_out(
+    config: RunConfig,
+    setup: RunSetup,
+    facts: RunFacts,
+    home: RunFolder,
+    state: ServerState,
+    records: list[RoundRecord],
+    engine: Engine | None,
+    progress: Progress,
+) -> RunResult:
+    """Search, train, score, export, from ``state`` on."""
+    engine = engine or config.engine
+    if config.search is not None:
+        rate = search_rate(Search(config, setup, engine, home, facts, progress))["chosen"]
+        config = config.with_rate(rate)
+        setup = replace(setup, train=config.train)
+        state = home.load_state()
+        records = home.drop_after(state.round)
+        progress.chose(rate, state.round)
+    session = engine.open(setup)
+    try:
+        until = config.federation.num_rounds
+        state = run_rounds(config, setup, session, home, state, records, progress, until)
+        return _finish(config, setup, home, session, records, progress)
+    finally:
+        session.close()
+
+
+def _require_trackers(config: RunConfig) -> None:
+    """Raises: ConfigError if a tracker's library is missing, before anything is trained."""
+    for tracker in config.tracking:
+        tracker.require()
 
 
 def _save_split(config: RunConfig, data: SplitData, folder: Path) -> None:

@@ -99,7 +99,9 @@ class RoundRecord:
     in the round (see ``PeakMemory``), and what its workers held beside it; scores: by split;
     evaluation_bytes: to and from clients that score a state themselves, beside ``down`` and ``up``;
     averaging_error: ||sum p_k B_k A_k - mean B mean A|| / ||sum p_k B_k A_k - B0 A0||, all pairs;
-    diagnostics: by layer, see ``federa.diagnostics``, or None where they are off.
+    diagnostics: by layer, see ``federa.diagnostics``, or None where they are off;
+    modelled_seconds (download, compute, upload) and modelled_joules: on the devices of the run's
+    profile, see ``federa.modelled``, or None without one.
     """
 
     round: int
@@ -110,6 +112,8 @@ class RoundRecord:
     peak_memory_bytes: int | None = None
     averaging_error: float | None = None
     diagnostics: dict[str, Any] | None = None
+    modelled_seconds: dict[str, float] | None = None
+    modelled_joules: float | None = None
     learning_rate: float | None = None
     evaluation_bytes: tuple[int, int] = (0, 0)
 

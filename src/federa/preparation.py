@@ -149,9 +149,23 @@ def _begin(config: RunConfig, plan: Plan, source: str, labels: Sequence[str]) ->
             raise ConfigError(
                 f"method: the scaling alpha / rank is {scaling:.1e}; alpha may be out of range"
             )
-    batch = plain_batch(config.task, source, labels, config.train.max_length)
-    cost = count_cost(model, config.task, config.train, batch)
+    cost = _cost(config, model, source, labels, base_hash)
     return _Begun(model, base_hash, num_parameters, start, layout, cost)
+
+
+def _cost(
+    config: RunConfig, model: nn.Module, source: str, labels: Sequence[str], base_hash: str
+) -> TrainingCost | None:
+    """What training costs, counted once a process for runs that differ in data or seed alone."""
+    told = config.model_dump_json(include={"task", "method", "train"})
+    key = (base_hash, tuple(labels), told)
+    if key not in _COUNTED:
+        batch = plain_batch(config.task, source, labels, config.train.max_length)
+        _COUNTED[key] = count_cost(model, config.task, config.train, batch)
+    return _COUNTED[key]
+
+
+_COUNTED: dict[tuple[str, tuple[str, ...], str], TrainingCost | None] = {}
 
 
 def _facts(

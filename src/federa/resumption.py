@@ -55,13 +55,13 @@ def _changed_versions(home: RunFolder) -> list[str]:
 
 
 def require_only_more_rounds(stored: RunConfig, asked: RunConfig) -> None:
-    """Refuse a resumed run under another configuration.
+    """Refuse a resumed run under another configuration; who is told of its rounds may change.
 
     Raises: ConfigError naming the first changed key.
     """
     before, after = flatten(stored.model_dump(mode="json")), flatten(asked.model_dump(mode="json"))
     for name in sorted(before.keys() | after.keys()):
-        if name != MAY_GROW and before.get(name) != after.get(name):
+        if name not in (MAY_GROW, "tracking") and before.get(name) != after.get(name):
             raise ConfigError(
                 f"{name}: {before.get(name)!r} in the run, {after.get(name)!r} now; on resume only "
                 f"{MAY_GROW} may grow"

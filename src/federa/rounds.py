@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING
 
 from federa.admission import admit, well_formed
 from federa.checkpoint import BEST, LATEST, RunFolder
@@ -22,15 +23,59 @@ from federa.measure import (
     best_round,
     validation_score,
 )
+from federa.modelled import Fleet
 from federa.progress import Progress
 from federa.seeding import numpy_generator
-from federa.types import ClientSize, Download, ServerState, Upload
+from federa.types import ClientFailure, ClientSize, Download, ServerState, Upload
 
 if TYPE_CHECKING:
     from federa.engines import Session
     from federa.local import RunSetup
     from federa.rules import AggregationRule
     from federa.train_config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What is looked into in a round beside what it needs: diagnostics, and a modelled fleet, whose
+    clients may drop out or be too late."""
+
+    diagnosis: Diagnosis | None = None
+    fleet: Fleet | None = None
+
+    def drop_outs(self, round: int, cohort: Sequence[int]) -> dict[int, ClientFailure]:
+        """The clients of ``round`` (from 1) that will return nothing."""
+        fleet, reason = self.fleet, "dropped out (profile.dropout)"
+        if fleet is None:
+            return {}
+        gone = [client for client in cohort if fleet.drops_out(round, client)]
+        return {client: ClientFailure(client, reason) for client in gone}
+
+    def in_time(self, record: RoundRecord, uploads: list[Upload]) -> list[Upload]:
+        """The uploads that would come before the deadline; the others become failures."""
+        if self.fleet is None:
+            return uploads
+        late = self.fleet.late(record)
+        record.failures += late
+        return [u for u in uploads if u.client not in {failure.client for failure in late}]
+
+    def look(
+        self,
+        record: RoundRecord,
+        before: ServerState,
+        after: ServerState,
+        uploads: Sequence[Upload],
+    ) -> None:
+        """Enter the averaging error, the diagnostics and the modelled cost of a round."""
+        norms = averaging_norms(before, uploads)
+        record.averaging_error = averaging_error(norms)
+        if self.diagnosis is not None:
+            errors = [averaging_error([norm]) for norm in norms]
+            record.diagnostics = self.diagnosis.of_round(before, after, uploads, errors)
+        cost = self.fleet.round(record) if self.fleet is not None else None
+        if cost is not None:
+            record.modelled_seconds = asdict(cost.seconds)
+            record.modelled_joules = cost.joules
 
 
 def run_rounds(
@@ -50,8 +95,11 @@ def run_rounds(
     """
     wanted = config.evaluation.diagnostics and state.round < until
     diagnosis = Diagnosis.of(setup) if wanted else None
+    cost = home.facts().cost
+    fleet = Fleet(config.profile, cost, config.seed) if config.profile and cost else None
+    watch = Watch(diagnosis, fleet)
     while state.round < until:
-        state, record = _tried_again(config, setup, session, state, progress, diagnosis)
+        state, record = _tried_again(config, setup, session, state, progress, watch)
         home.append(record)
         records.append(record)
         if state.round == best_round(records, config.task.main_score):
@@ -67,7 +115,7 @@ def _tried_again(
     session: Session,
     state: ServerState,
     progress: Progress,
-    diagnosis: Diagnosis | None,
+    watch: Watch,
 ) -> tuple[ServerState, RoundRecord]:
     """One round, tried again up to ``federation.retries`` times where too few clients answer.
 
@@ -75,7 +123,7 @@ def _tried_again(
     """
     for left in reversed(range(config.federation.retries + 1)):
         try:
-            return run_round(config, setup, session, state, progress, diagnosis)
+            return run_round(config, setup, session, state, progress, watch)
         except ClientError as error:
             if not left:
                 raise
@@ -89,7 +137,7 @@ def run_round(
     session: Session,
     state: ServerState,
     progress: Progress,
-    diagnosis: Diagnosis | None = None,
+    watch: Watch | None = None,
 ) -> tuple[ServerState, RoundRecord]:
     """One round: pick, send, train, admit, merge, score. ``state`` is left as it was.
 
@@ -109,16 +157,20 @@ def run_round(
     record.sent(work, state, config.codecs[0])
     # 3. train; unsound answers are set aside as failures
     sizes = {client: session.size(client) for client in cohort}
-    answers = progress.clients(session.train(state.round, work), number, len(cohort))
-    received = record.received(well_formed(answers), state.layout, config.codecs[1])
+    watch = watch or Watch()
+    gone = watch.drop_outs(number, cohort)
+    there = {client: download for client, download in work.items() if client not in gone}
+    answers = progress.clients(session.train(state.round, there), number, len(there))
+    known = well_formed(chain(answers, gone.values()))
+    received = record.received(known, state.layout, config.codecs[1])
     fault = partial(extra_fault, rule, config.train, sizes, rate)
-    uploads = record.usable(admit(received, state.params, sizes, fault))
+    uploads = watch.in_time(record, record.usable(admit(received, state.params, sizes, fault)))
     require(uploads, record, plan.min_uploads)
     # 4. merge
     before, contacted = state, state.contacted | {upload.client for upload in uploads}
     state = replace(rule.merge(state, uploads), contacted=contacted)
     require_finite(state)
-    record.averaging_error, record.diagnostics = _looked_into(diagnosis, before, state, uploads)
+    watch.look(record, before, state, uploads)
     # 5. score
     if number % config.evaluation.every == 0 or number == plan.num_rounds:
         scored = time.perf_counter()
@@ -131,17 +183,6 @@ def run_round(
     peak = memory.read()
     record.peak_memory_bytes = None if peak is None else peak + session.other_peak_bytes()
     return state, record
-
-
-def _looked_into(
-    diagnosis: Diagnosis | None, before: ServerState, after: ServerState, uploads: Sequence[Upload]
-) -> tuple[float | None, dict[str, Any] | None]:
-    """The averaging error of a round, and its diagnostics where these are wanted."""
-    norms = averaging_norms(before, uploads)
-    error = averaging_error(norms)
-    if diagnosis is None:
-        return error, None
-    return error, diagnosis.of_round(before, after, uploads, [averaging_error([n]) for n in norms])
 
 
 def pick_cohort(present: Sequence[int], per_round: int | None, seed: int, round: int) -> list[int]:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from federa.report.charts import Chart, joined, percent, rounded
+from federa.report.charts import Chart, joined, of_rounds, percent, rounded
 from federa.report.figures import VEGA_LITE, all_charts
 from federa.report.look import LIGHT, Look, theme
 from report.synthetic import synthetic_findings
@@ -58,6 +58,14 @@ def test_numbers_are_as_long_as_a_picture_needs():
     assert rounded(None) is None
     assert rounded(float("nan")) is None
     assert percent(0.7996) == "80.0 %"
+
+
+@pytest.mark.parametrize(
+    ("rounds", "ticks"),
+    [([1, 2, 3], [1, 2, 3]), ([2, 40], [5, 10, 15, 20, 25, 30, 35, 40]), ([7], [7]), ([], [0])],
+)
+def test_rounds_are_whole(rounds, ticks):
+    assert of_rounds("x", rounds)["axis"]["values"] == ticks
 
 
 def test_words_are_joined_as_in_a_sentence():

@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import pytest
 
+from federa.modelled import work_of
 from federa.profiles import Network, RoundSeconds
-from federa.report.costs import flops_of, memory, run_costs, series_of, work_of
+from federa.report.costs import flops_of, memory, run_costs, series_of
 from federa.training_cost import Work
 from report.conftest import DEVICE, NETWORK
 from report.made_runs import COST, FLOPS, PEAK, WORK, client, made_run, rounds

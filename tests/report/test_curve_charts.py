@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from federa.report.curve_charts import curve_charts, curve_rows
@@ -61,15 +63,11 @@ def test_axes_are_in_units_that_suit_them(findings):
 
 
 def test_without_a_profile_there_is_no_axis_of_seconds(findings):
-    from dataclasses import replace
-
     setting = replace(findings.settings[0], series=[run(1, [0.5, 0.6])])
     assert list(curve_charts(setting, LOOK)) == ["rounds", "bytes", "bytes-log"]
 
 
 def test_nothing_sent_has_no_logarithm(findings):
-    from dataclasses import replace
-
     setting = replace(findings.settings[0], series=[run(1, [0.5], bytes=[0.0])])
     assert list(curve_charts(setting, LOOK)) == ["rounds", "bytes"]
 
@@ -80,9 +78,9 @@ def test_the_text_tells_what_the_picture_shows(findings):
         "Line chart of smoothed accuracy against rounds. At the end: FeDeRA"
     )
     assert chart.alt.endswith("The target is 72.0 %.")
-    assert chart.note == "Lines: mean over 3 seeds; bands: lowest to highest seed."
+    assert chart.note.startswith("Lines: mean over 3 seeds; bands: lowest to highest seed.")
     single = curve_charts(findings.settings[2], Look.of(findings))["rounds"]
-    assert single.note == "One seed: every line is one run."
+    assert single.note.startswith("One seed: every line is one run.")
 
 
 def test_target_and_ceiling_are_rules(findings):

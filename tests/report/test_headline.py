@@ -48,7 +48,7 @@ def test_a_clear_winner_is_named(findings, look):
 def test_no_winner_where_the_interval_includes_zero(findings, look):
     lora, federa = {1: 0.70, 2: 0.75, 3: 0.72}, {1: 0.74, 2: 0.70, 3: 0.76}
     said = headline(scored(findings.settings[0], federa=federa, lora=lora), look)
-    assert said.endswith("no difference to another method is certain: no winner can be named.")
+    assert said.endswith("but is not certain to be better than any other: no winner can be named.")
 
 
 def test_some_are_decided_and_some_are_not(findings, look):

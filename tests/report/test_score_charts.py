@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy
 import pytest
 
+from federa.report.findings import Interval
 from federa.report.look import Look
 from federa.report.score_charts import client_score_chart, rate_chart, score_chart
 from report.synthetic import synthetic_findings
@@ -34,8 +35,15 @@ def test_every_seed_is_drawn_and_the_interval_is_read_out(setting, look):
 
 def test_one_seed_has_no_interval(findings, look):
     chart = score_chart(findings.settings[2], look)
-    assert chart.note == "One seed: no interval can be given."
+    assert chart.note.startswith("One seed: no interval can be given.")
     assert "[" not in chart.alt
+
+
+def test_an_interval_is_drawn_as_far_as_scores_go(setting, look):
+    wide = replace(setting.methods[0], test_interval=Interval(0.6, -0.3, 1.5, 2))
+    chart = score_chart(replace(setting, methods=[wide]), look)
+    assert "'low': 0.0, 'high': 1.0" in str(chart.spec)
+    assert "FeDeRA: 60.0 % [-30.0 %, 150.0 %]" in chart.alt
 
 
 def test_nothing_was_scored(setting, look):

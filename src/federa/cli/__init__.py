@@ -9,7 +9,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from federa.cli import comparing, data, deploy, lists, results, running
+from federa.cli import comparing, data, deploy, lists, profiles, results, running
 from federa.errors import FederaError
 from federa.version import __version__
 
@@ -37,12 +37,13 @@ def _root(
 
 for command in (
     *(running.demo, running.run, running.init, running.check),
-    comparing.compare,
+    *(comparing.compare, comparing.report),
     *(data.partition, results.evaluate, results.predict, results.export),
     *(lists.schema, lists.methods, lists.rules, lists.tasks, lists.datasets),
     *(lists.partitions, lists.engines, lists.models),
 ):
     app.command()(command)
+app.add_typer(profiles.app)
 app.add_typer(deploy.app)
 
 

@@ -1,17 +1,40 @@
-"""Commands that compare: compare."""
+"""Commands that compare: compare, report."""
 
 from __future__ import annotations
 
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from federa.cli.options import Changes
+from federa.cli.options import Changes, interruptible, print_note
 from federa.errors import ConfigError
 
 if TYPE_CHECKING:
-    from federa.compare import Comparison
+    from federa.profiles import Profile
+
+DEFAULT_NETWORK = "wifi_50"
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target", metavar="SCORE", help="To be reached; or SETTING=SCORE, several times."
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="DEVICE",
+        help="To model seconds and energy on: a device (federa profile list), a file of federa "
+        "profile calibrate, or a whole profile: {fleet: {phone: 3, laptop: 1}, network: lte}.",
+    ),
+]
+Link = Annotated[
+    str | None, typer.Option("--network", help=f"Of the device; {DEFAULT_NETWORK} by default.")
+]
 
 
 def compare(
@@ -37,63 +60,135 @@ def compare(
     pooled: Annotated[
         bool, typer.Option("--pooled", help="Also full fine-tuning on pooled data, the ceiling.")
     ] = False,
-    target: Annotated[
-        list[str] | None,
-        typer.Option(metavar="SCORE", help="To be reached; or SETTING=SCORE, several times."),
-    ] = None,
+    target: Targets = None,
+    profile: Device = None,
+    network: Link = None,
     changes: Changes = None,
     out: Annotated[Path, typer.Option(help="The comparison's folder, new or to go on in.")] = Path(
         "comparison"
     ),
 ) -> None:
-    """Run every method with every seed in every setting; the same command again goes on."""
+    """Run every method with every seed in every setting, and report; again: go on."""
+    from federa.compare import Comparison
     from federa.compare import compare as run_comparison
     from federa.compare.overview import GridDisplay
     from federa.yaml_text import apply_changes, read_yaml
 
-    comparison = _comparison(
+    comparison = Comparison.make(
         apply_changes(read_yaml(file), changes or []),
         [name.strip() for name in methods.split(",") if name.strip()],
-        grid or [],
-        target or [],
-        {
-            "num_seeds": seeds,
-            "num_rates": rates,
-            "search_rounds": search_rounds,
-            "pooled": pooled,
-        },
+        _grid(grid or []),
+        num_seeds=seeds,
+        num_rates=rates,
+        search_rounds=search_rounds,
+        pooled=pooled,
+        targets=_targets(target or []),
+        profile=_profile(profile, network),
     )
     display = GridDisplay()
-    with display.live():
+    with interruptible(lambda: "the same command goes on"), display.live():
         outcome = run_comparison(comparison, out, display)
     display.console.print(display.table())
-    if outcome.failures:
-        raise typer.Exit(1)
+    if outcome.finished:
+        _report([out], out / "report", out.resolve().name, comparison.targets, comparison.profile)
+    raise typer.Exit(1 if outcome.failures else 0)
 
 
-def _comparison(
-    base: dict[str, Any],
-    methods: list[str],
-    grid: list[str],
-    targets: list[str],
-    fields: dict[str, Any],
-) -> Comparison:
-    """What the options describe.
+def report(
+    folders: Annotated[
+        list[Path], typer.Argument(help="Comparisons, run folders, or folders of either.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write; report in the first folder by default.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Of the page.")] = None,
+    target: Targets = None,
+    profile: Device = None,
+    network: Link = None,
+) -> None:
+    """Write a page, figures and tables on runs: scores, time, bytes and energy to a target."""
+    targets, kept = _kept(folders)
+    chosen = _profile(profile, network) or kept
+    name = title or ", ".join(folder.resolve().name for folder in folders)
+    _report(folders, out or folders[0] / "report", name, targets | _targets(target or []), chosen)
 
-    Raises: ConfigError.
-    """
+
+def _report(
+    folders: Sequence[Path],
+    out: Path,
+    title: str,
+    targets: Mapping[str, float],
+    profile: Profile | None,
+) -> None:
+    """Write it and say where; without the library of the page, its tables."""
+    from federa.report.making import make_report
+
+    command = shlex.join(["federa", *sys.argv[1:]])
+    written = make_report(
+        folders,
+        out,
+        title=title,
+        target=targets[""] if set(targets) == {""} else targets or None,
+        profile=profile,
+        commands=[command] if sys.argv[1:2] == ["report"] else [],
+    )
+    if profile is None:
+        print_note("no --profile, so seconds and energy on devices are not modelled")
+    print(f"wrote {written[-1]}, with figures and tables beside it")
+
+
+def _kept(folders: Sequence[Path]) -> tuple[dict[str, float], Profile | None]:
+    """Targets and profile that the folders' own comparisons have; the first counts."""
     from federa.compare import Comparison
+    from federa.compare.plan import FILE
+
+    found = [Comparison.load(folder) for folder in folders if (folder / FILE).is_file()]
+    targets = {name: score for one in reversed(found) for name, score in one.targets.items()}
+    return targets, next((one.profile for one in found if one.profile is not None), None)
+
+
+def _grid(given: Sequence[str]) -> dict[str, list[Any]]:
     from federa.yaml_text import parse_yaml
 
     values: dict[str, list[Any]] = {}
-    for entry in grid:
+    for entry in given:
         key, equals, text = entry.partition("=")
         if not equals or not key.strip():
-            raise ConfigError(f"--grid {entry}: expected KEY=VALUES, such as seed=1,2")
+            raise ConfigError(f"--grid {entry}: expected KEY=VALUES, such as method.rank=4,8")
         listed = text if text.lstrip().startswith("[") else f"[{text}]"
         values[key.strip()] = parse_yaml(f"--grid {key}", listed)
-    reached: dict[str, Any] = {}
-    for entry in targets:
+    return values
+
+
+def _targets(given: Sequence[str]) -> dict[str, Any]:
+    from federa.yaml_text import parse_yaml
+
+    targets = {}
+    for entry in given:
         setting, _, text = entry.rpartition("=")
-        reached[setting] = parse_yaml("--target", text)
-    return Comparison.make(base, methods, values, targets=reached, **fields)
+        score = parse_yaml("--target", text)
+        if isinstance(score, bool) or not isinstance(score, int | float):
+            raise ConfigError(f"--target {entry}: expected a score, such as 0.75")
+        targets[setting] = float(score)
+    return targets
+
+
+def _profile(device: str | None, network: str | None) -> Profile | None:
+    """The profile that the options describe.
+
+    Raises: ConfigError.
+    """
+    from federa.profiles import Profile
+    from federa.yaml_text import parse_yaml
+
+    if device is None:
+        if network is not None:
+            raise ConfigError("--network: needs --profile, the device that is connected by it")
+        return None
+    given = parse_yaml("--profile", device)
+    if not isinstance(given, dict) or "peak_flops_per_second" in given:
+        given = {"device": given}
+    link = None if network is None else parse_yaml("--network", network)
+    if link is not None or "network" not in given:
+        given = {**given, "network": link or DEFAULT_NETWORK}
+    return Profile.model_validate(given)

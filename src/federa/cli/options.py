@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,3 +38,26 @@ def log_lines(note: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
+
+
+class Stopped(KeyboardInterrupt):
+    """SIGTERM, handled as Ctrl-C is."""
+
+
+@contextmanager
+def interruptible(go_on: Callable[[], str | None]) -> Iterator[None]:
+    """On Ctrl-C or SIGTERM, say how to go on, if there is something to go on with."""
+
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        how = go_on()
+        if how is not None:
+            print(f"stopped; {how}", file=sys.stderr)
+        raise SystemExit(143 if isinstance(error, Stopped) else 130) from None
+    finally:
+        signal.signal(signal.SIGTERM, previous)

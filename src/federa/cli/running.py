@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federa.cli.options import DEFAULT_FILE, Changes, log_lines, print_note
+from federa.cli.options import DEFAULT_FILE, Changes, interruptible, log_lines, print_note
 from federa.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -24,10 +20,6 @@ DEMOS = {
     "token_classification": "demo_entities.yaml",
     "question_answering": "demo_questions.yaml",
 }
-
-
-class Stopped(KeyboardInterrupt):
-    """SIGTERM, handled as Ctrl-C is."""
 
 
 def demo(
@@ -79,28 +71,15 @@ def _run(config: RunConfig | None, folder: Path, resume: Path | None) -> None:
     from federa.experiment import run as run_experiment
 
     display = RunDisplay()
-    with log_lines(display.note), _interruptible(display):
+
+    def go_on() -> str | None:
+        folder = display.folder
+        return None if folder is None else f"go on with: federa run --resume {folder}"
+
+    with log_lines(display.note), interruptible(go_on):
         with display.live("loading the model and the data"):
             result = run_experiment(config, folder=folder, resume=resume, progress=display)
         show_result(display.console, result)
-
-
-@contextmanager
-def _interruptible(display: Any) -> Iterator[None]:
-    """On Ctrl-C or SIGTERM, say how to go on."""
-
-    def stop(*_: object) -> None:
-        raise Stopped
-
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        if display.folder is not None:
-            print(f"stopped; go on with: federa run --resume {display.folder}", file=sys.stderr)
-        raise SystemExit(143 if isinstance(error, Stopped) else 130) from None
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def init(

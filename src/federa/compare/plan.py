@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,20 @@ from federa.config_errors import explain
 from federa.errors import ConfigError
 from federa.files import write_atomically
 from federa.methods import METHODS
-from federa.registry import RECORD, Flag, Integer, Real, canonical, names, once
+from federa.profiles import Profile
+from federa.registry import RECORD, Flag, Integer, Real, canonical, names, nearest, once
 from federa.yaml_text import apply_changes, dump_yaml, read_yaml
 
 FILE = "comparison.yaml"
 RATE = "train.learning_rate"
 FACTORS = {1: (1.0,), 2: (1.0, 2.5), 3: (0.4, 1.0, 2.5), 4: (0.4, 1.0, 2.5, 6.0)}
 """Learning rates that are tried, as multiples of a method's default, by their number."""
-MAY_CHANGE = frozenset(("methods", "num_seeds", "targets", "pooled"))
+MOST_LETTERS = 60
+"""Of a setting's name in the name of a folder."""
+MAY_CHANGE = frozenset(("methods", "num_seeds", "targets", "pooled", "profile"))
 """What another call on the same folder may ask for anew; runs that are there stay what they are."""
+ELSEWHERE = {"seed": "--seeds", "method": "--methods", "method.name": "--methods", "name": "--out"}
+"""Keys that are no settings, and the options that say what they would."""
 POOLED = "pooled"
 """The method's label for full fine-tuning of one client that holds everything: the ceiling."""
 
@@ -62,7 +68,8 @@ class Comparison(BaseModel):
     base: a run's configuration as a mapping, from which the grid departs; grid: values by dotted
     key, every combination a setting; num_rates: learning rates tried for each method (1: its
     default alone), unless ``rates`` names them for all; search_rounds: of every short run; pooled:
-    also full fine-tuning without a federation; targets: score to reach, by setting ("" for all).
+    also full fine-tuning without a federation; targets: score to reach, by setting ("" for all);
+    profile: what the report models seconds and energy on. Targets and profile touch no run.
     """
 
     model_config = RECORD
@@ -76,6 +83,7 @@ class Comparison(BaseModel):
     search_rounds: Integer | None = Field(None, ge=1)
     pooled: Flag = False
     targets: dict[str, Real] = {}
+    profile: Profile | None = None
 
     @field_validator("methods")
     @classmethod
@@ -90,6 +98,11 @@ class Comparison(BaseModel):
 
         Raises: ConfigError, also where one of the runs could not be configured.
         """
+        for key, values in grid.items():
+            if key in ELSEWHERE:
+                raise ConfigError(f"--grid {key}: is no setting; use {ELSEWHERE[key]}")
+            if not values:
+                raise ConfigError(f"--grid {key}: needs at least one value")
         others = {key: values for key, values in grid.items() if key != RATE}
         rates = grid.get(RATE)
         try:
@@ -97,12 +110,14 @@ class Comparison(BaseModel):
         except ValidationError as error:
             raise ConfigError(explain(error, cls, {})) from None
         made.cells()
+        for name in made.targets.keys() - made.settings().keys() - {""}:
+            raise ConfigError(f"--target {name}: no such setting; {nearest(name, made.settings())}")
         return made
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """A run's configuration for every setting, by the setting's name.
 
-        Raises: ConfigError if two settings have one name.
+        Raises: ConfigError if one of them cannot be, or two have one name.
         """
         found: dict[str, dict[str, Any]] = {}
         whole = RunConfig.parse(self.base)
@@ -116,23 +131,28 @@ class Comparison(BaseModel):
                 full = _with(full, key, value)
                 parts.append(_label(key, value))
             name = ", ".join([str(data), *parts])
-            if name in found:
+            if _slug(name) in map(_slug, found):
                 raise ConfigError(f"--grid: {name} is there twice")
+            RunConfig.parse(full)
             found[name] = full
         return found
 
     def cells(self) -> list[Cell]:
         """Every run, seed by seed, so that a grid that is stopped has whole seeds.
 
-        Raises: ConfigError.
+        Raises: ConfigError, also if two settings are the same under different names.
         """
         first = RunConfig.parse(self.base).seed
         cells: list[Cell] = []
+        same: dict[str, str] = {}
         for seed in range(first, first + self.num_seeds):
             pooled: list[Cell] = []
             for setting, full in self.settings().items():
                 of_setting = [self._cell(setting, full, m, seed, first) for m in self.methods]
                 cells += of_setting
+                other = same.setdefault(_content(of_setting), setting)
+                if other != setting:
+                    raise ConfigError(f"--grid: {setting} is the same as {other}")
                 if self.pooled:
                     pooled.append(self._pooled(setting, full, seed, first, of_setting[0]))
             cells += _different(pooled)
@@ -181,6 +201,8 @@ class Comparison(BaseModel):
             "partition": "iid",
             "federation": {**kept, "num_clients": 1, "min_uploads": 1},
         }
+        if full.get("profile") is not None:  # nobody is waited for, and nobody is missing
+            alone["profile"] = {**full["profile"], "dropout": 0.0, "deadline_seconds": None}
         return self._cell(setting, alone, "full", seed, first, POOLED, beside.folder)
 
     def save(self, folder: Path) -> None:
@@ -191,7 +213,7 @@ class Comparison(BaseModel):
         path = folder / FILE
         if path.exists():
             before, after = Comparison.load(folder).model_dump(), self.model_dump()
-            for key in before.keys() - MAY_CHANGE:
+            for key in sorted(before.keys() - MAY_CHANGE):
                 if before[key] != after[key]:
                     raise ConfigError(
                         f"{path}: holds another comparison (its {key} differs); name another "
@@ -230,8 +252,13 @@ def _different(pooled: list[Cell]) -> list[Cell]:
     """Pooled cells without those that differ in nothing but their name: splits do not matter."""
     kept: dict[str, Cell] = {}
     for cell in pooled:
-        kept.setdefault(str(cell.config.model_dump(exclude={"name"})), cell)
+        kept.setdefault(_content([cell]), cell)
     return list(kept.values())
+
+
+def _content(cells: list[Cell]) -> str:
+    """What runs do, whatever they are called."""
+    return str([cell.config.model_dump(exclude={"name"}) for cell in cells])
 
 
 def _label(key: str, value: Any) -> str:
@@ -253,8 +280,11 @@ def _label(key: str, value: Any) -> str:
 
 
 def _slug(text: str) -> str:
-    """A name for a folder."""
-    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")[:60]
+    """A name for a folder; a long one is told from others by a digest of what was cut off."""
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")
+    if len(name) <= MOST_LETTERS:
+        return name
+    return f"{name[: MOST_LETTERS - 9]}-{sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _round(value: float) -> float:

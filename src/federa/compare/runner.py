@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import multiprocessing
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -166,19 +168,24 @@ class Worker:
         if self._process is None:
             self._pipe, theirs = self._context.Pipe()
             self._process = self._context.Process(target=work, args=(theirs,))
-            self._process.start()
+            with _not_interrupted():
+                self._process.start()
             theirs.close()
+        over = False
         try:
             self._pipe.send((config, parent, resume))
-            while True:
+            while not over:
                 told = self._pipe.recv()
+                over = told[0] in {"finished", "failed"}
                 yield told
-                if told[0] in {"finished", "failed"}:
-                    return
         except (EOFError, OSError):
+            over = True
             self._process.join()
             code, self._process = self._process.exitcode, None
             yield "failed", f"its process ended by itself (exit code {code}; -9: out of memory?)"
+        finally:
+            if not over:  # nobody listens any more, and the next run must not hear of this one
+                self._end()
 
     def _end(self) -> None:
         if self._process is not None:
@@ -186,6 +193,20 @@ class Worker:
             self._process.terminate()
             self._process.join()
             self._process = None
+
+
+@contextmanager
+def _not_interrupted() -> Iterator[None]:
+    """A process started inside ignores Ctrl-C, which a terminal sends to it too: it is ended by
+    us, and could otherwise complain while it is still importing."""
+    if threading.current_thread() is not threading.main_thread():  # who may not change signals
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

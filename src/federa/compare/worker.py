@@ -74,4 +74,7 @@ def work(pipe: Connection) -> None:
             return
         except Exception as error:
             answer = ("failed", f"{type(error).__name__}: {error}".splitlines()[0])
-        pipe.send(answer)
+        try:
+            pipe.send(answer)
+        except OSError:  # whoever asked is gone
+            return

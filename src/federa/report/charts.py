@@ -8,6 +8,7 @@ page two parameters are set from outside: ``hidden``, the labels of methods that
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import count
 from math import isfinite
 from typing import Any
 
@@ -15,6 +16,8 @@ SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 Spec = dict[str, Any]
 Row = dict[str, Any]
 
+POOLED = " Pooled: full fine-tuning with all data at one place."
+"""What charts that draw the ceiling add to their notes."""
 LEFT_IN: list[Spec] = [{"filter": "indexof(hidden, datum.method) < 0"}]
 """The transform that leaves methods out; layers with rows of their own need it too."""
 HOVER: Spec = {
@@ -83,6 +86,18 @@ def method_axis(order: list[str]) -> Spec:
 def quantity(field: str, title: str | None, **more: Any) -> Spec:
     """An encoding of a number; more: further properties of it."""
     return {"field": field, "type": "quantitative", "title": title, **more}
+
+
+def of_rounds(field: str, rounds: list[int]) -> Spec:
+    """An encoding of round numbers, with at most ten steps and none of them broken."""
+    first, last = min(rounds, default=0), max(rounds, default=0)
+    steps = (digit * 10**power for power in count() for digit in (1, 2, 5))
+    step = next(step for step in steps if (last - first) / step <= 10)
+    values = list(range(-(-first // step) * step, last + 1, step))
+    scale = {"zero": False, "nice": False}
+    return quantity(
+        field, "rounds", scale=scale, axis={"grid": False, "values": values, "format": ",d"}
+    )
 
 
 def percents(field: str, title: str) -> Spec:

@@ -43,15 +43,7 @@ def _axis(clients: Clients, title: str | None) -> Spec:
 
 def _heat(clients: Clients) -> Chart:
     labels = shown_labels(clients)
-    rows: list[Row] = []
-    for client, counts in enumerate(clients.counts[:MOST_CLIENTS]):
-        total = sum(counts)
-        rows += [
-            {"client": client, "label": label, "name": clients.labels[label]}
-            | {"count": counts[label], "share": rounded(counts[label] / total, 4)}
-            for label in labels
-            if counts[label]  # no cell: none at all
-        ]
+    rows = _cells(clients, labels)
     names = [clients.labels[label] for label in labels]
     x: Spec = {
         "field": "label",
@@ -84,6 +76,19 @@ def _heat(clients: Clients) -> Chart:
         rows=rows,
         note=_note(clients),
     )
+
+
+def _cells(clients: Clients, labels: list[int]) -> list[Row]:
+    rows: list[Row] = []
+    for client, counts in enumerate(clients.counts[:MOST_CLIENTS]):
+        total = sum(counts)
+        rows += [
+            {"client": client, "label": label, "name": clients.labels[label]}
+            | {"count": counts[label], "share": rounded(counts[label] / total, 4)}
+            for label in labels
+            if counts[label]  # no cell: none at all
+        ]
+    return rows
 
 
 def _top(shares: list[float]) -> float:

@@ -7,6 +7,7 @@ from statistics import fmean
 
 from federa.report.charts import (
     HOVER,
+    POOLED,
     Chart,
     Row,
     Spec,
@@ -15,6 +16,7 @@ from federa.report.charts import (
     joined,
     level,
     logarithmic,
+    of_rounds,
     percent,
     percents,
     quantity,
@@ -108,7 +110,10 @@ def _chart(
     }[axis]
     points = [row for row in rows if row[axis] is not None]
     labels = list(dict.fromkeys(row["method"] for row in points))
-    x = quantity(axis, name, **(logarithmic("~g") if log else {"axis": {"grid": False}}))
+    if axis in COSTS:
+        x = quantity(axis, name, **(logarithmic("~g") if log else {"axis": {"grid": False}}))
+    else:
+        x = of_rounds(axis, [row[axis] for row in points])
     # lines rise at the left of a linear axis of costs, where the cheapest methods crowd
     levels = _levels(setting, points, at_end=axis in COSTS and not log)
     spec = by_method([*_lines(setting, look, x, labels), *levels], 300)
@@ -120,7 +125,7 @@ def _chart(
         alt=_alt(setting, axis, points, labels) + (" The axis is logarithmic." if log else ""),
         spec=spec,
         rows=rows,
-        note=_note(points),
+        note=_note(points) + (POOLED if setting.ceiling else ""),
     )
 
 
@@ -128,17 +133,6 @@ def _lines(setting: Setting, look: Look, x: Spec, labels: list[str]) -> list[Spe
     color, shape = look.channel("color"), look.channel("shape")
     drawn = {kind: look.channel(kind, legend=labels) for kind in ("color", "strokeDash")}
     y = percents("mean", words(setting.score))
-    tooltip = [
-        shown("method", "method"),
-        shown("rounds", "round", ","),
-        shown("mean", "smoothed", ".1%"),
-        shown("low", "lowest seed", ".1%"),
-        shown("high", "highest seed", ".1%"),
-        shown("raw", "of this round", ".1%"),
-        shown("num_seeds", "seeds", "d"),
-    ]
-    if x["field"] in COSTS:
-        tooltip.insert(2, shown(x["field"], x["title"], ",.4~g"))
     band = {"x": x, "y": percents("low", words(setting.score)), "y2": {"field": "high"}}
     part = {"field": "part"}
     return [
@@ -162,7 +156,7 @@ def _lines(setting: Setting, look: Look, x: Spec, labels: list[str]) -> list[Spe
             "params": [HOVER],
             "mark": {"type": "point", "size": 90},
             "encoding": {
-                **{"x": x, "y": y, "color": color, "shape": shape, "tooltip": tooltip},
+                **{"x": x, "y": y, "color": color, "shape": shape, "tooltip": _tooltip(x)},
                 "opacity": {
                     "condition": {"param": "hover", "empty": False, "value": 1},
                     "value": 0,
@@ -170,6 +164,21 @@ def _lines(setting: Setting, look: Look, x: Spec, labels: list[str]) -> list[Spe
             },
         },
     ]
+
+
+def _tooltip(x: Spec) -> list[Spec]:
+    lines = [
+        shown("method", "method"),
+        shown("rounds", "round", ","),
+        shown("mean", "smoothed", ".1%"),
+        shown("low", "lowest seed", ".1%"),
+        shown("high", "highest seed", ".1%"),
+        shown("raw", "of this round", ".1%"),
+        shown("num_seeds", "seeds", "d"),
+    ]
+    if x["field"] in COSTS:
+        lines.insert(2, shown(x["field"], x["title"], ",.4~g"))
+    return lines
 
 
 def _levels(setting: Setting, rows: list[Row], at_end: bool) -> list[Spec]:

@@ -13,6 +13,7 @@ from federa.report.charts import (
     by_method,
     dimmed,
     joined,
+    of_rounds,
     quantity,
     rounded,
     shown,
@@ -109,6 +110,7 @@ def rows_of(values: LayerValues, name: str, layer: str) -> list[Row]:
 def _chart(name: str, rows: list[Row], look: Look) -> Chart:
     title, measured = TITLES[name]
     labels = list(dict.fromkeys(row["method"] for row in rows))
+    rounds = [row["x"] for row in rows]
     last = {row["method"]: row["y"] for row in rows}
     ends = joined([f"{label} {last[label]:.3g}" for label in labels])
     return Chart(
@@ -116,14 +118,14 @@ def _chart(name: str, rows: list[Row], look: Look) -> Chart:
         title=title,
         alt=f"Line chart: {title} ({measured}) against rounds, {MEAN} and seeds. "
         f"At the end: {ends}.",
-        spec=by_method(_lines(look, labels, title if look.standalone else None), 170),
+        spec=by_method(_lines(look, labels, rounds, title if look.standalone else None), 170),
         rows=rows,
         note=measured,
     )
 
 
-def _lines(look: Look, labels: list[str], title: str | None) -> list[Spec]:
-    x = quantity("x", "rounds", axis={"grid": False, "tickCount": 5})
+def _lines(look: Look, labels: list[str], rounds: list[int], title: str | None) -> list[Spec]:
+    x = of_rounds("x", rounds)
     y = quantity("y", title, axis={"tickCount": 4, "format": "~g"})
     drawn = {kind: look.channel(kind, legend=labels) for kind in ("color", "strokeDash")}
     tooltip = [shown("method", "method"), shown("x", "round", ","), shown("y", "value", ".4~g")]

@@ -39,7 +39,7 @@ def _standing(setting: Setting, best: MethodResult, look: Look) -> str:
         return f", and is better than {_names(ahead, look)} on the same seeds and splits."
     if max(len(result.test) for result in setting.methods) == 1:
         return ", with one seed: not enough to say that any method is better."
-    return ", but no difference to another method is certain: no winner can be named."
+    return ", but is not certain to be better than any other: no winner can be named."
 
 
 def _mean(result: MethodResult) -> float:

@@ -165,7 +165,7 @@ def theme(colors: Mapping[str, str], font: str, size: float) -> dict[str, Any]:
             "labelLimit": 130,
             "titleLimit": 0,
         },
-        "axisY": {"ticks": False, "domain": False},
+        "axisY": {"ticks": False, "domain": False, "labelPadding": 7},
         "legend": text
         | sizes
         | {"orient": "top", "symbolSize": 250, "symbolStrokeWidth": 1.6}
@@ -181,11 +181,16 @@ def theme(colors: Mapping[str, str], font: str, size: float) -> dict[str, Any]:
             "category": [colors[f"method{number}"] for number in range(1, 9)],
             "ordinal": [colors[f"part{number}"] for number in range(1, 4)],
         },
-        "style": {
-            "heat": {"color": colors["heat"]},
-            "quiet": {"color": colors["part2"]},
-            "separated": {"stroke": colors["paper"], "strokeWidth": 0.7},
-            "outlined": {"color": colors["paper"], "stroke": colors["ink"]},
-            "aside": {"color": colors["soft"], "fontSize": size - 1},
-        },
+        "style": _styles(colors, size),
+    }
+
+
+def _styles(colors: Mapping[str, str], size: float) -> dict[str, Any]:
+    """What a mark looks like that has no colour of a method or a part."""
+    return {
+        "heat": {"color": colors["heat"]},
+        "quiet": {"color": colors["part2"]},
+        "separated": {"stroke": colors["paper"], "strokeWidth": 0.7},
+        "outlined": {"color": colors["paper"], "stroke": colors["ink"]},
+        "aside": {"color": colors["soft"], "fontSize": size - 1},
     }

@@ -62,41 +62,37 @@ def write_page(findings: Findings, path: Path, more_tables: Sequence[Table] = ()
 
     Raises: ConfigError if vl-convert or jinja2 is missing; RunError if it cannot be written.
     """
-    converter = renderer()
+    library = renderer().javascript_bundle(vl_version=VEGA_LITE)
     look = Look.of(findings)
     sections = [
         _section(findings, setting, look, f"s{number}")
         for number, setting in enumerate(findings.settings, start=1)
     ]
-    css_names = {name: f"var(--{name})" for name in LIGHT}
-    data = {
-        "config": theme(css_names, PAGE_FONT, size=12),
-        **_chart_data(sections),
-        "layers": {
-            section.anchor: asdict(section.layers) for section in sections if section.diagnostics
-        },
-    }
-    templates = files("federa.report") / "templates"
-    text = (
-        _templates()
-        .get_template("page.html")
-        .render(
-            findings=findings,
-            sections=sections,
-            more_tables=more_tables,
-            environment=_environment_rows(findings.environment),
-            parts=PARTS,
-            light=LIGHT,
-            dark=DARK,
-            font=PAGE_FONT,
-            version=__version__,
-            css=(templates / "page.css").read_text(encoding="utf-8"),
-            script=(templates / "page.js").read_text(encoding="utf-8"),
-            library=converter.javascript_bundle(vl_version=VEGA_LITE),
-            data=script_json(data),
-        )
+    page = _templates().get_template("page.html")
+    text = page.render(
+        findings=findings,
+        sections=sections,
+        more_tables=more_tables,
+        environment=_environment_rows(findings.environment),
+        parts=PARTS,
+        light=LIGHT,
+        dark=DARK,
+        font=PAGE_FONT,
+        version=__version__,
+        css=_template("page.css"),
+        script=_template("page.js"),
+        notices=_template("notices.txt"),
+        library=library,
+        data=script_json(_data(sections)),
     )
     write_atomically(path, text.encode())
+
+
+def _data(sections: Sequence[Section]) -> dict[str, Any]:
+    """What the page's script draws from; its theme takes colours from the style sheet."""
+    colors = {name: f"var(--{name})" for name in LIGHT}
+    layers = {section.anchor: asdict(section.layers) for section in sections if section.diagnostics}
+    return {"config": theme(colors, PAGE_FONT, size=12), **_chart_data(sections), "layers": layers}
 
 
 def _chart_data(sections: Sequence[Section]) -> dict[str, Any]:
@@ -124,6 +120,10 @@ def script_json(value: Any) -> str:
     return text.replace("\u2029", "\\u2029")
 
 
+def _template(name: str) -> str:
+    return (files("federa.report") / "templates" / name).read_text(encoding="utf-8")
+
+
 def _templates() -> Environment:
     try:
         from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -131,14 +131,15 @@ def _templates() -> Environment:
         raise ConfigError(
             "jinja2 is not installed; pages need pip install 'federa[report]'"
         ) from error
-    templates = files("federa.report") / "templates"
-    return Environment(
-        loader=FunctionLoader(lambda name: (templates / name).read_text(encoding="utf-8")),
+    environment = Environment(
+        loader=FunctionLoader(_template),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["tied"] = lambda text: str(text).replace(" %", "\u00a0%")
+    return environment
 
 
 def _section(findings: Findings, setting: Setting, look: Look, anchor: str) -> Section:

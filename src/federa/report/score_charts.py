@@ -8,6 +8,7 @@ from statistics import fmean, quantiles
 
 from federa.report.charts import (
     LEFT_IN,
+    POOLED,
     Chart,
     Row,
     Spec,
@@ -41,9 +42,11 @@ def score_chart(setting: Setting, look: Look) -> Chart | None:
             {"method": label, "x": rounded(score), "seed": seed}
             for seed, score in result.test.items()
         ]
-        bounds = {"low": rounded(found.low), "high": rounded(found.high)}
+        bounds: Row = {"low": None, "high": None}
         text = percent(found.mean)
         if found.low is not None and found.high is not None:
+            # few seeds have intervals beyond all scores, which would only shrink the picture
+            bounds = {"low": rounded(max(0.0, found.low)), "high": rounded(min(1.0, found.high))}
             text += f" [{percent(found.low)}, {percent(found.high)}]"
         means.append({"method": label, "x": rounded(found.mean), "text": text} | bounds)
     if not rows:
@@ -57,8 +60,12 @@ def score_chart(setting: Setting, look: Look) -> Chart | None:
     alt = f"Dot plot of {words(setting.score)} on the test set, mean and 95 % interval. {read}."
     if setting.ceiling:
         ceiling = fmean(setting.ceiling.values())
-        layers += _upright(ceiling, axis, f"pooled full fine-tuning {percent(ceiling)}")
+        drawn = [value for row in means for value in (row["x"], row["low"], row["high"])]
+        known = [value for value in drawn if value is not None]
+        at_left = ceiling < (min(known) + max(known)) / 2
+        layers += _upright(ceiling, axis, f"pooled {percent(ceiling)}", at_left)
         alt += f" Pooled full fine-tuning: {percent(ceiling)}."
+        note += POOLED
     return Chart("test-score", "Test score", alt, by_method(layers, STEP * len(order)), rows, note)
 
 
@@ -97,10 +104,10 @@ def _dots(look: Look, order: list[str], means: list[Row], axis: str) -> list[Spe
     ]
 
 
-def _upright(value: float, axis: str, text: str) -> list[Spec]:
+def _upright(value: float, axis: str, text: str, at_left: bool) -> list[Spec]:
     data = {"values": [{"x": rounded(value), "text": text}]}
     x = percents("x", axis)
-    mark = {"type": "text", "style": "aside", "align": "right", "dy": -8}
+    mark = {"type": "text", "style": "aside", "align": "left" if at_left else "right", "dy": -8}
     return [
         {"data": data, "mark": {"type": "rule"}, "encoding": {"x": x}},
         {

@@ -14,7 +14,8 @@
   function specOf(figure) {
     const { spec, rows } = data.charts[figure.dataset.chart];
     const values = figure.rows ?? data.rows[rows];
-    const copy = structuredClone({ ...spec, data: { values } });
+    const description = figure.words ?? spec.description;
+    const copy = structuredClone({ ...spec, description, data: { values } });
     const state = stateOf(figure);
     for (const param of copy.params ?? []) {
       if (param.name in state) param.value = state[param.name];
@@ -42,6 +43,7 @@
   async function redraw(figure) {
     const before = await drawn.get(figure);
     before?.finalize();
+    figure.view = undefined;
     drawn.delete(figure);
     return draw(figure);
   }
@@ -98,9 +100,11 @@
       for (const [quantity, layers] of Object.entries(values)) {
         const name = `${anchor}-diagnostics-${quantity.replace("_", "-")}`;
         const figure = document.querySelector(`[data-chart="${name}"]`);
-        figure.rows = Object.entries(layers[select.value] ?? {}).flatMap(([method, line]) =>
-          line.map((y, place) => ({ method, x: rounds[method][place], y })),
-        ).filter((row) => row.y !== null);
+        const ofMethods = Object.entries(layers[select.value] ?? {});
+        figure.rows = ofMethods
+          .flatMap(([method, ys]) => ys.map((y, place) => ({ method, x: rounds[method][place], y })))
+          .filter(({ y }) => y !== null);
+        figure.words = `${figure.querySelector("h4").textContent} against rounds, ${select.value}.`;
         redraw(figure);
       }
     });
@@ -142,7 +146,7 @@
   for (const id of links.keys()) reading.observe(document.getElementById(id));
 
   const nearing = new IntersectionObserver((entries) => {
-    for (const { isIntersecting, target } of entries) if (isIntersecting) draw(target);
+    for (const { isIntersecting, target } of entries) if (isIntersecting) draw(target).catch(console.error);
   }, { rootMargin: "600px" });
   for (const figure of figures) nearing.observe(figure);
   // On paper letters keep their size: charts are laid out anew instead of being shrunk.
@@ -161,7 +165,7 @@
   (async () => {
     for (const figure of figures) { // the rest, while nobody waits for it
       await new Promise((done) => setTimeout(done));
-      await draw(figure);
+      await draw(figure).catch(console.error);
     }
     root.dataset.charts = "drawn";
   })();
