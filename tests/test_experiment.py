@@ -90,6 +90,7 @@ def test_a_run_learns_and_leaves_what_it_says(
         "environment.json",
         "facts.json",
         "split.json",
+        "clients.json",
         "rounds.jsonl",
         "summary.json",
         "start.safetensors",
@@ -105,6 +106,9 @@ def test_a_run_learns_and_leaves_what_it_says(
     owned = [row for rows in split["clients"] for row in rows]
     assert len(owned) == facts.num_train_examples
     assert sorted(owned + split["validation"]) == list(range(split["num_train_examples"]))
+    counted = json.loads((result.folder / "clients.json").read_text())
+    assert counted["sizes"] == [len(rows) for rows in split["clients"]]
+    assert [sum(counts) for counts in counted["counts"]] == counted["sizes"]
     state = RunFolder.open(result.folder).load_state()
     record = result.records[0]
     per_client = 4 * sum(value.numel() for value in state.params.values())

@@ -150,6 +150,10 @@ def _begin(config: RunConfig, plan: Plan, source: str, labels: Sequence[str]) ->
                 f"method: the scaling alpha / rank is {scaling:.1e}; alpha may be out of range"
             )
     cost = _cost(config, model, source, labels, base_hash)
+    if config.profile is not None and cost is None:
+        raise ConfigError(
+            f"profile: what training {config.model} costs cannot be counted; leave it out"
+        )
     return _Begun(model, base_hash, num_parameters, start, layout, cost)
 
 

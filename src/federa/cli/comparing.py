@@ -108,9 +108,11 @@ def report(
 ) -> None:
     """Write a page, figures and tables on runs: scores, time, bytes and energy to a target."""
     targets, kept = _kept(folders)
+    given = _targets(target or [])
+    targets = given if "" in given else targets | given
     chosen = _profile(profile, network) or kept
     name = title or ", ".join(folder.resolve().name for folder in folders)
-    _report(folders, out or folders[0] / "report", name, targets | _targets(target or []), chosen)
+    _report(folders, out or folders[0] / "report", name, targets, chosen)
 
 
 def _report(

@@ -45,7 +45,7 @@ class GridDisplay:
         self._cells, self._began, self._over = cells, time.monotonic(), 0
         self._shown = {key: f"{score:.4f}" for key, score in done.items()}
         finished = f", {len(done)} of them finished already" if done else ""
-        self.console.print(f"{len(cells)} runs{finished}", style="bold")
+        self.console.print(f"{_runs(len(cells))}{finished}", style="bold")
         self._refresh()
 
     def running(self, cell: Cell, done: int) -> None:
@@ -89,7 +89,7 @@ class GridDisplay:
         if not self._over or not waiting:
             return ""
         each = (time.monotonic() - self._began) / self._over
-        return f"left about {human_seconds(waiting * each)} ({waiting} runs)"
+        return f"left about {human_seconds(waiting * each)} ({_runs(waiting)})"
 
     def _show(self, cell: Cell, text: str) -> None:
         self._shown[cell.key] = text
@@ -113,10 +113,14 @@ class GridDisplay:
         for cell in self._cells:
             row = rows.setdefault((cell.setting, cell.method), {})
             row[cell.seed] = self._shown.get(cell.key, WAITING)
-        last = ""
-        for (setting, method), row in sorted(rows.items(), key=lambda item: item[0][0]):
+        last, order = "", [cell.setting for cell in self._cells]
+        for (setting, method), row in sorted(rows.items(), key=lambda one: order.index(one[0][0])):
             table.add_row(
                 setting if setting != last else "", method, *[row.get(seed, "") for seed in seeds]
             )
             last = setting
         return table
+
+
+def _runs(number: int) -> str:
+    return "1 run" if number == 1 else f"{number} runs"

@@ -6,10 +6,10 @@ import fcntl
 import json
 import multiprocessing
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -77,12 +77,13 @@ def compare(comparison: Comparison, folder: Path, overview: Overview) -> Outcome
                 if cell.key in done:
                     continue
                 reason = _run(worker, cell, folder, overview)
-                if reason is None:
-                    done[cell.key] = _score(folder, cell) or 0.0
-                    overview.finished(cell, done[cell.key])
+                score = _score(folder, cell) if reason is None else None
+                if score is not None:
+                    done[cell.key] = score
+                    overview.finished(cell, score)
                 else:
-                    failures[cell.key] = reason
-                    overview.failed(cell, reason)
+                    failures[cell.key] = reason or f"{RUNS}/{cell.folder}: holds no result"
+                    overview.failed(cell, failures[cell.key])
                 write_atomically(folder / FAILURES, json.dumps(failures, indent=1).encode())
         return Outcome(list(done), failures)
 
@@ -168,7 +169,7 @@ class Worker:
         if self._process is None:
             self._pipe, theirs = self._context.Pipe()
             self._process = self._context.Process(target=work, args=(theirs,))
-            with _not_interrupted():
+            with _deaf_to_ctrl_c():
                 self._process.start()
             theirs.close()
         over = False
@@ -196,17 +197,15 @@ class Worker:
 
 
 @contextmanager
-def _not_interrupted() -> Iterator[None]:
-    """A process started inside ignores Ctrl-C, which a terminal sends to it too: it is ended by
-    us, and could otherwise complain while it is still importing."""
-    if threading.current_thread() is not threading.main_thread():  # who may not change signals
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """A process started inside never hears Ctrl-C, which a terminal sends to it too: we end it, and
+    it could otherwise complain while it is still importing. We hear it once the block is left."""
+    resource_tracker.ensure_running()  # multiprocessing's own; its start would unblock SIGINT
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -53,7 +53,8 @@ class Told:
 
 def work(pipe: Connection) -> None:
     """Run what comes through ``pipe``, (configuration, parent folder, folder to resume or None),
-    until it is closed; a run that fails is answered, and the next may come."""
+    until it is closed; a run that fails is answered, and the next may come. Ctrl-C is not heard:
+    whoever started the process ends it."""
     import warnings
 
     from federa.experiment import run
@@ -62,7 +63,7 @@ def work(pipe: Connection) -> None:
     while True:
         try:
             config, folder, resume = pipe.recv()
-        except (EOFError, KeyboardInterrupt):
+        except EOFError:
             return
         answer: tuple[Any, ...]
         try:
@@ -70,8 +71,6 @@ def work(pipe: Connection) -> None:
             answer = ("finished", str(result.folder))
         except FederaError as error:
             answer = ("failed", str(error))
-        except KeyboardInterrupt:  # the whole group was asked to stop
-            return
         except Exception as error:
             answer = ("failed", f"{type(error).__name__}: {error}".splitlines()[0])
         try:
