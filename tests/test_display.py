@@ -31,9 +31,11 @@ def test_a_round_line_shows_score_error_and_failures_as_they_are() -> None:
         failures=[ClientFailure(7, "[enforce fail at alloc.cpp:114] no [/memory]")],
         scores={"validation": {"accuracy": 0.5, "standard_error": 0.02}},
         measured_seconds={"total": 2.0},
+        modelled_seconds={"download": 1.0, "compute": 60.0, "upload": 2.0},
     )
     display.finished_round(record, 0.5)
     text = out.getvalue()
+    assert "2.0 s  modelled 1:03" in text
     assert "0.5000 ±0.0200" in text
     assert "client 7 set aside: [enforce fail at alloc.cpp:114] no [/memory]" in text
 

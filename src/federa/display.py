@@ -139,12 +139,15 @@ class RunDisplay:
         if error is not None:
             shown += f" ±{error:.4f}"
         loss = record.train_loss
+        modelled = ""
+        if record.modelled_seconds is not None:
+            modelled = f"  modelled {human_seconds(sum(record.modelled_seconds.values()))}"
         self.console.print(
             f"round {record.round:>4}/{self._num_rounds}  {score_name(self._main_score)}{shown}  "
             f"loss {loss if loss is None else format(loss, '.3f')}  "
             f"down {human_bytes(record.down.serialised_bytes)}  "
             f"up {human_bytes(record.up.serialised_bytes)}  "
-            f"{human_seconds(self._seconds[-1])}  left {human_seconds(left)}"
+            f"{human_seconds(self._seconds[-1])}{modelled}  left {human_seconds(left)}"
         )
         for failure in record.failures:
             self.console.print(
