@@ -110,6 +110,17 @@ def test_lines_are_appended_as_utf8(tmp_path: Path) -> None:
     assert path.read_bytes() == "one\nzwölf\n".encode()
 
 
+def test_lines_that_are_gone_are_not_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "rounds.jsonl"
+    with pytest.raises(RunError, match=r"rounds\.jsonl: cannot write \(No such file"):
+        append_line(path, "two", make=False)
+    assert not path.exists()
+    append_line(path, "one")
+    append_line(path, "two", make=False)
+    assert path.read_text() == "one\ntwo\n"
+    assert not path.stat().st_mode & 0o111
+
+
 def test_a_full_disk_is_explained_when_appending(tmp_path: Path, failing: Failing) -> None:
     path = tmp_path / "rounds.jsonl"
     failing("fsync", errno.ENOSPC)

@@ -259,7 +259,7 @@ class RunFolder:
         """
         if not (self.path / RECORDS).is_file():  # made when the run began or went on
             raise RunError(f"{self.path / RECORDS}: missing; it was removed during the run")
-        append_line(self.path / RECORDS, record.to_json())
+        append_line(self.path / RECORDS, record.to_json(), make=False)
 
     def records(self) -> list[RoundRecord]:
         """All records."""

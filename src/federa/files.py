@@ -61,12 +61,18 @@ def copy_atomically(source: Path, path: Path) -> None:
     write_atomically(path, content)
 
 
-def append_line(path: Path, line: str) -> None:
+def append_line(path: Path, line: str, *, make: bool = True) -> None:
     """Append one line to ``path`` and sync it.
 
-    Raises: RunError if the disk is full or the file cannot be written.
+    make: the file where it is not there; without it, lines that were there and are gone are not
+    passed over. Raises: RunError if the disk is full or the file cannot be written.
     """
-    with explained(path), path.open("a", encoding="utf-8") as file:
+    allowed = ~0 if make else ~os.O_CREAT
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags & allowed, 0o666)
+
+    with explained(path), open(path, "a", encoding="utf-8", opener=opener) as file:
         file.write(line + "\n")
         file.flush()
         os.fsync(file.fileno())

@@ -24,7 +24,8 @@ def seconds(content: Any) -> list[float]:
     found: list[float] = []
     for name, value in content.items():
         if "seconds" in name:
-            found += value.values() if isinstance(value, dict) else [value]
+            told = value.values() if isinstance(value, dict) else [value]
+            found += [number for number in told if number is not None]
         else:
             found += seconds(value)
     return found
