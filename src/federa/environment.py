@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from importlib import metadata
@@ -36,7 +37,7 @@ def environment(seed: int, threads: int) -> dict[str, Any]:
         "commit": _commit(),
         "seed": seed,
         "threads": threads,
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "platform": platform.platform(),
         "processor": processor(),
         "num_cores": os.cpu_count(),
