@@ -9,6 +9,7 @@ import pytest
 from federa.report.figures import all_charts
 from federa.report.findings import Clients
 from federa.report.look import Look
+from federa.report.overview_charts import overview_charts
 from federa.report.page import write_page
 from report.synthetic import synthetic_findings
 
@@ -102,9 +103,11 @@ def test_every_chart_is_drawn_and_nothing_sticks_out(open_page, long_path, size)
         })"""
     )
     findings = synthetic_findings()
-    charts = [all_charts(setting, Look.of(findings)) for setting in findings.settings]
+    look = Look.of(findings)
+    charts = [all_charts(setting, look) for setting in findings.settings]
+    across = overview_charts(findings, look)
     num_switched = 4  # bytes and seconds, linear and logarithmic, share their place with rounds
-    assert len(found) == sum(map(len, charts)) - num_switched * len(charts)
+    assert len(found) == len(across) + sum(map(len, charts)) - num_switched * len(charts)
     for chart, marks, right in found:
         assert marks > 8, chart
         assert right <= size[0], chart
@@ -182,6 +185,17 @@ def test_a_method_stands_out_under_the_pointer(open_page):
         f"""() => [...document.querySelectorAll('{FEDERA_LINE}')].map(
             (one) => Number(getComputedStyle(one).opacity)).join() == "0.15,1,0.15,0.15,0.15" """
     )
+
+
+def test_the_overview_has_methods_of_its_own_to_choose(open_page):
+    page = open_page(PHONE)
+    dots = '[data-chart="overview-test-scores-semeval"] .mark-symbol path'
+    assert page.locator(dots).count() == 2 * 5
+    page.locator("#overview").get_by_role("button", name="BitFit").click()
+    page.wait_for_function(f"() => document.querySelectorAll('{dots}').length == 2 * 4")
+    assert page.locator(FEDERA_LINE).count() == 5  # settings stay as they were
+    names = page.locator('[data-chart="overview-test-scores-semeval"] .role-axis-label text')
+    assert {"dirichlet-0.1", "iid"} <= set(names.all_text_contents())
 
 
 def test_a_layer_is_chosen(open_page):

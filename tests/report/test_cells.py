@@ -5,6 +5,7 @@ from federa.report.cells import (
     middle_and_spread,
     number,
     percent,
+    signed_points,
     unit_of_column,
     with_interval,
 )
@@ -51,3 +52,6 @@ def test_numbers():
     assert number(None) == "-"
     assert percent(0.959) == "95.9"
     assert percent(None) == "-"
+    assert signed_points(0.0213) == "+2.1"
+    assert signed_points(-0.021) == "-2.1"
+    assert signed_points(None) == "-"

@@ -44,6 +44,15 @@ def test_every_chart_is_a_file_with_a_telling_name(folder):
     } <= names
 
 
+def test_charts_across_settings_are_files_too(findings, tmp_path):
+    pytest.importorskip("vl_convert")
+    setting = findings.settings[0]
+    few = replace(setting, series=[], networks=[], clients=None, diagnostics=[])
+    two = [few, replace(few, name="squad, iid")]
+    names = {path.name for path in write_figures(replace(findings, settings=two), tmp_path)}
+    assert {"overview-test-scores-squad.svg", "overview-test-scores-squad.pdf"} <= names
+
+
 def test_figures_are_a_column_wide(folder):
     for path in folder.glob("*.svg"):
         width = float(re.search(r'width="([\d.]+)"', path.read_text())[1])

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from federa.report.findings import Difference, Reached, Share
-from federa.report.headline import cost_sentences, headline
+from federa.report.headline import cost_sentences, gap_sentences, headline
 from federa.report.look import Look
 from federa.report.statistics import better, interval, paired
 from report.synthetic import synthetic_findings
@@ -106,3 +106,63 @@ def test_what_was_not_reached_or_does_not_fit_is_told(findings, look):
     assert "Target not reached in 40 rounds by BitFit." in said
     assert "Target not reached on 2 of 3 seeds by LoRA." in said
     assert "Too large for the memory of the devices: full fine-tuning." in said
+
+
+def of_two(findings, first, second):
+    settings = [
+        scored(setting, **tests)
+        for setting, tests in zip(findings.settings[:2], (first, second), strict=True)
+    ]
+    return replace(findings, settings=settings)
+
+
+def test_whether_gaps_change_between_settings_is_told_with_its_interval(findings, look):
+    full = {1: 0.80, 2: 0.81, 3: 0.80}
+    first = {
+        "full": full,
+        "lora": {1: 0.70, 2: 0.72, 3: 0.70},  # 10, 9 and 10 points behind
+        "federa": {1: 0.77, 2: 0.80, 3: 0.78},
+        "houlsby": {1: 0.70},
+    }
+    second = {
+        "full": full,
+        "lora": {1: 0.78, 2: 0.79, 3: 0.78},  # 2 points behind: -8, -7 and -8 of change
+        "federa": {1: 0.79, 2: 0.79, 3: 0.79},
+        "houlsby": {1: 0.78},
+    }
+    assert gap_sentences(of_two(findings, first, second), look) == [
+        "semeval, accuracy on test, against full fine-tuning: LoRA stands 7.7 points lower in "
+        "dirichlet-0.1 than in iid (95 % interval 6.2 to 9.1, 3 seeds); for FeDeRA a difference "
+        "between dirichlet-0.1 and iid cannot be told from chance (3 seeds); for Houlsby there "
+        "are too few seeds to say."
+    ]
+    (turned,) = gap_sentences(of_two(findings, second, first), look)
+    assert "LoRA stands 7.7 points lower in iid than in dirichlet-0.1 (95 % interval 6.2" in turned
+
+
+def test_too_few_seeds_say_nothing_about_a_gap(findings, look):
+    first, second = {"full": {1: 0.8}, "lora": {1: 0.2}}, {"full": {1: 0.8}, "lora": {1: 0.8}}
+    said = (
+        "semeval, accuracy on test, against full fine-tuning: with {} it cannot be said whether "
+        "the gap of any method differs between dirichlet-0.1 and iid."
+    )
+    assert gap_sentences(of_two(findings, first, second), look) == [said.format("one seed")]
+    apart = {"full": {2: 0.8}, "lora": {2: 0.8}}
+    assert gap_sentences(of_two(findings, first, apart), look) == [
+        said.format("no seed that is scored in both")
+    ]
+
+
+def test_a_change_too_small_for_a_digit_is_not_called_zero(findings, look):
+    full = {1: 0.8, 2: 0.8, 3: 0.8}
+    lora = {1: 0.7001, 2: 0.7002, 3: 0.7002}
+    lower = dict.fromkeys(full, 0.7)
+    found = of_two(findings, {"full": full, "lora": lower}, {"full": full, "lora": lora})
+    (said,) = gap_sentences(found, look)
+    assert "LoRA stands less than 0.1 points lower in dirichlet-0.1 than in iid" in said
+
+
+def test_gaps_need_full_fine_tuning_and_a_second_setting(findings, look):
+    lora = {"lora": {1: 0.7, 2: 0.7}}
+    assert gap_sentences(of_two(findings, lora, lora), look) == []
+    assert gap_sentences(replace(findings, settings=findings.settings[:1]), look) == []

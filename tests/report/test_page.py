@@ -176,6 +176,27 @@ def test_further_tables_have_a_section(findings, tmp_path):
     assert "Beside the paper" in page
 
 
+def test_the_overview_answers_across_settings(page):
+    before, _ = page.split('<section class="setting"', 1)
+    overview = before.split('<section id="overview">', 1)[1]
+    elements = Elements(overview[: overview.rindex("</section>")])
+    charts = [attributes["data-chart"] for attributes in elements.all("figure")]
+    assert charts == ["overview-test-scores-semeval", "overview-test-scores-squad"]
+    buttons = [attributes["data-method"] for attributes in elements.all("button")]
+    assert buttons == ["FeDeRA", "LoRA", "BitFit", "Houlsby", "Full"]
+    texts = {text.strip() for _, text in elements.texts}
+    assert "Change of the gap to full fine-tuning between settings" in texts
+    assert "Gap to full fine-tuning by setting" in texts
+    (said,) = (text for text in texts if text.startswith("semeval, accuracy on test, against"))
+    assert "stands less than 0.1 points lower" in said
+
+
+def test_one_setting_has_no_overview(findings, tmp_path):
+    page = written(replace(findings, settings=findings.settings[:1]), tmp_path)
+    assert "Test scores by setting" not in page
+    assert "Gap to full fine-tuning" not in page
+
+
 def test_findings_of_little_give_a_page_of_little(findings, tmp_path):
     setting = replace(
         findings.settings[0],

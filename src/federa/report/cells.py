@@ -48,6 +48,11 @@ def percent(value: float | None) -> str:
     return NOTHING if value is None else f"{100 * value:.1f}"
 
 
+def signed_points(value: float | None) -> str:
+    """A difference of shares of one, in points with their sign and one digit."""
+    return NOTHING if value is None else f"{100 * value:+.1f}"
+
+
 def with_interval(found: Interval | None) -> str:
     """Mean and half of the 95 % interval, in per cent."""
     if found is None:

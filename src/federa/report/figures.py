@@ -15,6 +15,7 @@ from federa.report.curve_charts import curve_charts
 from federa.report.diagnostic_charts import diagnostic_charts, layer_values
 from federa.report.findings import Findings, Setting
 from federa.report.look import FIGURE_FONT, LIGHT, Look, theme
+from federa.report.overview_charts import overview_charts
 from federa.report.score_charts import client_score_chart, rate_chart, score_chart
 
 COLUMN_POINTS = 252
@@ -25,6 +26,7 @@ VEGA_LITE = "6.4"
 def write_figures(findings: Findings, folder: Path) -> list[Path]:
     """Write every chart as ``<setting>-<chart>.svg`` and ``.pdf``, a column wide; the paths.
 
+    Charts across settings have ``overview`` in the place of the setting.
     Letters are text in both, in PDF with their font. The same findings give the same bytes.
     Raises: ConfigError if vl-convert is missing; RunError if a file cannot be written.
     """
@@ -33,16 +35,17 @@ def write_figures(findings: Findings, folder: Path) -> list[Path]:
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
     config = theme(LIGHT, FIGURE_FONT, size=8)
-    written: list[Path] = []
+    charts = [("overview", chart) for chart in overview_charts(findings, look)]
     for setting in findings.settings:
-        for chart in all_charts(setting, look):
-            spec = _sized(chart)
-            name = file_name(f"{setting.name}-{chart.name}")
-            svg = converter.vegalite_to_svg(spec, vl_version=VEGA_LITE, config=config)
-            pdf = in_steady_order(converter.svg_to_pdf(svg))
-            for ending, content in (("svg", svg.encode()), ("pdf", pdf)):
-                written.append(folder / f"{name}.{ending}")
-                write_atomically(written[-1], content)
+        charts += [(setting.name, chart) for chart in all_charts(setting, look)]
+    written: list[Path] = []
+    for of, chart in charts:
+        name = file_name(f"{of}-{chart.name}")
+        svg = converter.vegalite_to_svg(_sized(chart), vl_version=VEGA_LITE, config=config)
+        pdf = in_steady_order(converter.svg_to_pdf(svg))
+        for ending, content in (("svg", svg.encode()), ("pdf", pdf)):
+            written.append(folder / f"{name}.{ending}")
+            write_atomically(written[-1], content)
     return written
 
 

@@ -1,9 +1,12 @@
-"""What a setting found, in sentences that claim no more than the intervals allow."""
+"""What settings found, in sentences that claim no more than the intervals allow."""
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from federa.report.charts import joined, percent, words
-from federa.report.findings import MethodResult, Setting
+from federa.report.findings import Findings, MethodResult, Setting
+from federa.report.gaps import DataSet, GapChange, data_sets, gap_changes
 from federa.report.look import Look
 from federa.report.units import percent_less
 
@@ -112,3 +115,55 @@ def _missing(setting: Setting, look: Look) -> list[str]:
     if unfit:
         sentences.append(f"Too large for the memory of the devices: {_names(unfit, look)}.")
     return sentences
+
+
+def gap_sentences(findings: Findings, look: Look) -> list[str]:
+    """Whether methods stand otherwise against full fine-tuning in another setting of their data."""
+    return [
+        _gap_sentence(data_set, list(changes), look)
+        for data_set in data_sets(findings)
+        for _, changes in groupby(gap_changes(data_set), lambda one: (one.first, one.second))
+    ]
+
+
+def _gap_sentence(data_set: DataSet, changes: list[GapChange], look: Look) -> str:
+    """On two settings: who stands lower in which, who may not, and who has too few seeds."""
+    first, second = changes[0].first, changes[0].second
+    score = words(data_set.settings[first].score)
+    lead = f"{data_set.name}, {score} on {changes[0].split}, against full fine-tuning: "
+    known = [change for change in changes if change.num_pairs > 1]
+    if not known:
+        scored = any(change.num_pairs for change in changes)
+        seeds = "one seed" if scored else "no seed that is scored in both"
+        return (
+            f"{lead}with {seeds} it cannot be said whether the gap of any method differs between "
+            f"{first} and {second}."
+        )
+    parts = [_shift(change, look) for change in known if change.lower_in is not None]
+    undecided = [change for change in known if change.lower_in is None]
+    if undecided:
+        names = _names([change.method for change in undecided], look)
+        counts = sorted({change.num_pairs for change in undecided})
+        parts.append(
+            f"for {names} a difference between {first} and {second} cannot be told from chance "
+            f"({' or '.join(map(str, counts))} seeds)"
+        )
+    few = [change.method for change in changes if change.num_pairs < 2]
+    if few:
+        parts.append(f"for {_names(few, look)} there are too few seeds to say")
+    return lead + "; ".join(parts) + "."
+
+
+def _shift(change: GapChange, look: Look) -> str:
+    """How much lower a method stands in one of two settings; its interval must exclude zero."""
+    found = change.interval
+    assert found is not None
+    other = change.second if change.lower_in == change.first else change.first
+    low, high = sorted(abs(end) for end in (found.low, found.high) if end is not None)
+    points = 100 * abs(found.mean)
+    size = f"{points:.1f}" if points >= 0.05 else "less than 0.1"
+    return (
+        f"{look.labels[change.method]} stands {size} points lower in {change.lower_in} than in "
+        f"{other} "
+        f"(95 % interval {100 * low:.1f} to {100 * high:.1f}, {found.num_values} seeds)"
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from federa.report.comparing import find
 from federa.report.figures import write_figures
+from federa.report.gaps import overview_tables
 from federa.report.page import write_page
 from federa.report.paper import paper_table
 from federa.report.rendering import write_tables
@@ -40,7 +41,8 @@ def make_report(
     known = [command for command in made_by if command]
     findings = find(runs, target=target, profile=profile, title=title, commands=[*known, *commands])
     beside_paper = paper_table(findings)
-    tables = write_tables([*all_tables(findings), beside_paper], out / TABLES)
+    across = overview_tables(findings)
+    tables = write_tables([*all_tables(findings), *across, beside_paper], out / TABLES)
     page = out / PAGE
     write_page(findings, page, more_tables=[beside_paper])
     return [*tables, *write_figures(findings, out / FIGURES), page]

@@ -7,7 +7,7 @@ forbids every request, so that opening it tells nobody.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -22,8 +22,10 @@ from federa.report.curve_charts import curve_charts
 from federa.report.diagnostic_charts import LayerValues, diagnostic_charts, layer_values
 from federa.report.figures import VEGA_LITE, renderer
 from federa.report.findings import Findings, Setting
-from federa.report.headline import cost_sentences, headline
+from federa.report.gaps import overview_tables
+from federa.report.headline import cost_sentences, gap_sentences, headline
 from federa.report.look import DARK, DASHES, LIGHT, PAGE_FONT, SHAPES, Look, theme
+from federa.report.overview_charts import overview_charts
 from federa.report.rendering import Table
 from federa.report.score_charts import client_score_chart, rate_chart, score_chart
 from federa.report.tables import setting_tables
@@ -57,6 +59,17 @@ class Section:
     config: str
 
 
+@dataclass(frozen=True)
+class Overview:
+    """What the page shows across settings; its lists are empty where there is one setting."""
+
+    methods: list[dict[str, str]]
+    charts: list[Chart]
+    sentences: list[str]
+    tables: list[Table]
+    anchor: str = "overview"
+
+
 def write_page(findings: Findings, path: Path, more_tables: Sequence[Table] = ()) -> None:
     """Write the report; more_tables: beyond those of every setting. The same gives the same bytes.
 
@@ -68,10 +81,12 @@ def write_page(findings: Findings, path: Path, more_tables: Sequence[Table] = ()
         _section(findings, setting, look, f"s{number}")
         for number, setting in enumerate(findings.settings, start=1)
     ]
+    overview = _overview(findings, look)
     page = _templates().get_template("page.html")
     text = page.render(
         findings=findings,
         sections=sections,
+        overview=overview,
         more_tables=more_tables,
         environment=_environment_rows(findings.environment),
         parts=PARTS,
@@ -83,31 +98,32 @@ def write_page(findings: Findings, path: Path, more_tables: Sequence[Table] = ()
         script=_template("page.js"),
         notices=_template("notices.txt"),
         library=library,
-        data=script_json(_data(sections)),
+        data=script_json(_data(overview, sections)),
     )
     write_atomically(path, text.encode())
 
 
-def _data(sections: Sequence[Section]) -> dict[str, Any]:
+def _data(overview: Overview, sections: Sequence[Section]) -> dict[str, Any]:
     """What the page's script draws from; its theme takes colours from the style sheet."""
     colors = {name: f"var(--{name})" for name in LIGHT}
     layers = {section.anchor: asdict(section.layers) for section in sections if section.diagnostics}
-    return {"config": theme(colors, PAGE_FONT, size=12), **_chart_data(sections), "layers": layers}
+    charts = [(overview.anchor, chart) for chart in overview.charts]
+    charts += [(section.anchor, chart) for section in sections for chart in _charts(section)]
+    return {"config": theme(colors, PAGE_FONT, size=12), **_chart_data(charts), "layers": layers}
 
 
-def _chart_data(sections: Sequence[Section]) -> dict[str, Any]:
+def _chart_data(placed: Iterable[tuple[str, Chart]]) -> dict[str, Any]:
     """Every chart by its place in the page, and the rows; charts of the same rows share them."""
     rows: dict[int, list[Row]] = {}
     charts: dict[str, Any] = {}
-    for section in sections:
-        for chart in _charts(section):
-            rows.setdefault(id(chart.rows), chart.rows)
-            spec = chart.complete("container")
-            spec["data"] = {"name": "rows"}
-            charts[f"{section.anchor}-{chart.name}"] = {
-                "spec": spec,
-                "rows": list(rows).index(id(chart.rows)),
-            }
+    for anchor, chart in placed:
+        rows.setdefault(id(chart.rows), chart.rows)
+        spec = chart.complete("container")
+        spec["data"] = {"name": "rows"}
+        charts[f"{anchor}-{chart.name}"] = {
+            "spec": spec,
+            "rows": list(rows).index(id(chart.rows)),
+        }
     return {"charts": charts, "rows": list(rows.values())}
 
 
@@ -140,6 +156,17 @@ def _templates() -> Environment:
     )
     environment.filters["tied"] = lambda text: str(text).replace(" %", "\u00a0%")
     return environment
+
+
+def _overview(findings: Findings, look: Look) -> Overview:
+    charts = overview_charts(findings, look)
+    drawn = {row["method"] for chart in charts for row in chart.rows}
+    return Overview(
+        methods=[_swatch(name, look) for name, label in look.labels.items() if label in drawn],
+        charts=charts,
+        sentences=gap_sentences(findings, look),
+        tables=overview_tables(findings),
+    )
 
 
 def _section(findings: Findings, setting: Setting, look: Look, anchor: str) -> Section:

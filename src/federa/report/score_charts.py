@@ -24,7 +24,7 @@ from federa.report.charts import (
     shown,
     words,
 )
-from federa.report.findings import MethodResult, Setting
+from federa.report.findings import Interval, MethodResult, Setting
 from federa.report.look import Look
 
 STEP, BOX_STEP = 30, 38
@@ -42,13 +42,7 @@ def score_chart(setting: Setting, look: Look) -> Chart | None:
             {"method": label, "x": rounded(score), "seed": seed}
             for seed, score in result.test.items()
         ]
-        bounds: Row = {"low": None, "high": None}
-        text = percent(found.mean)
-        if found.low is not None and found.high is not None:
-            # few seeds have intervals beyond all scores, which would only shrink the picture
-            bounds = {"low": rounded(max(0.0, found.low)), "high": rounded(min(1.0, found.high))}
-            text += f" [{percent(found.low)}, {percent(found.high)}]"
-        means.append({"method": label, "x": rounded(found.mean), "text": text} | bounds)
+        means.append({"method": label, "x": rounded(found.mean)} | bounds_of(found))
     if not rows:
         return None
     single = all(row["low"] is None for row in means)
@@ -67,6 +61,17 @@ def score_chart(setting: Setting, look: Look) -> Chart | None:
         alt += f" Pooled full fine-tuning: {percent(ceiling)}."
         note += POOLED
     return Chart("test-score", "Test score", alt, by_method(layers, STEP * len(order)), rows, note)
+
+
+def bounds_of(found: Interval) -> Row:
+    """What is drawn and told of a mean's interval: low and high, None for one seed, and text."""
+    text = percent(found.mean)
+    if found.low is None or found.high is None:
+        return {"low": None, "high": None, "text": text}
+    text += f" [{percent(found.low)}, {percent(found.high)}]"
+    # few seeds have intervals beyond all scores, which would only shrink the picture
+    low, high = rounded(max(0.0, found.low)), rounded(min(1.0, found.high))
+    return {"low": low, "high": high, "text": text}
 
 
 _NOTE = "Large marks: mean over the seeds; lines: its 95 % interval; upright marks: each seed."

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from federa.report.cells import NOTHING, in_words, middle_and_spread, percent, with_interval
+from federa.report.cells import (
+    NOTHING,
+    in_words,
+    middle_and_spread,
+    percent,
+    signed_points,
+    with_interval,
+)
 from federa.report.cost_tables import cost_table, networks_table, sizes_table
 from federa.report.findings import Findings, MethodResult, Setting
 from federa.report.rendering import Column, Table, setting_table, write_tables
@@ -107,9 +114,9 @@ def _differences(setting: Setting) -> Table:
     found = setting.differences
     columns: list[Column] = [
         ("first - second", [f"{one.first} - {one.second}" for one in found]),
-        ("difference (points)", [_signed(one.interval.mean) for one in found]),
-        ("from", [_signed(one.interval.low) for one in found]),
-        ("to", [_signed(one.interval.high) for one in found]),
+        ("difference (points)", [signed_points(one.interval.mean) for one in found]),
+        ("from", [signed_points(one.interval.low) for one in found]),
+        ("to", [signed_points(one.interval.high) for one in found]),
         ("pairs", [str(one.interval.num_values) for one in found]),
         ("better", [one.better or "not decided" for one in found]),
     ]
@@ -120,10 +127,6 @@ def _differences(setting: Setting) -> Table:
     )
     title = f"differences in {scored_split(setting)} {in_words(setting.score)} between methods"
     return setting_table(setting.name, "differences", title, columns, note)
-
-
-def _signed(value: float | None) -> str:
-    return NOTHING if value is None else f"{100 * value:+.1f}"
 
 
 def _rates(setting: Setting) -> Table:

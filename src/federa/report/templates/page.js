@@ -3,10 +3,10 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const figures = [...document.querySelectorAll(".chart")];
   const drawn = new Map(); // figure: what vegaEmbed gave, or its promise
-  const states = new Map(); // setting: which methods are left out, and which stands out
+  const states = new Map(); // section: which methods are left out, and which stands out
 
   const stateOf = (element) => {
-    const setting = element.closest(".setting");
+    const setting = element.closest("section");
     if (!states.has(setting)) states.set(setting, { hidden: [], focus: "" });
     return states.get(setting);
   };
@@ -58,7 +58,7 @@
   }
 
   for (const button of document.querySelectorAll(".legend button")) {
-    const setting = button.closest(".setting");
+    const setting = button.closest("section");
     const { method } = button.dataset;
     const state = stateOf(button);
     const stand = (focus) => {
