@@ -153,6 +153,12 @@ def test_rates_in_the_grid_are_no_settings() -> None:
     assert {one.rate_from for one in alone.cells()} == {None}
 
 
+def test_the_short_name_of_the_learning_rate_is_no_setting_either() -> None:
+    long = make(grid={"train.learning_rate": [0.01, 0.02]})
+    assert make(grid={"train.lr": [0.01, 0.02]}) == long
+    assert long.rates == [0.01, 0.02]
+
+
 def test_a_short_run_is_of_the_settings_own_rounds() -> None:
     comparison = make(grid={"federation.num_rounds": [5, 50]}, num_seeds=1)
     rounds = [one.config.search.num_rounds for one in comparison.cells() if one.config.search]

@@ -23,7 +23,7 @@ from federa.registry import RECORD, Flag, Integer, Real, canonical, names, neare
 from federa.yaml_text import apply_changes, dump_yaml, read_yaml
 
 FILE = "comparison.yaml"
-RATE = "train.learning_rate"
+RATE, SHORT_RATE = "train.learning_rate", "train.lr"
 FACTORS = {1: (1.0,), 2: (1.0, 2.5), 3: (0.4, 1.0, 2.5), 4: (0.4, 1.0, 2.5, 6.0)}
 """Learning rates that are tried, as multiples of a method's default, by their number."""
 MOST_LETTERS = 60
@@ -103,10 +103,10 @@ class Comparison(BaseModel):
                 raise ConfigError(f"--grid {key}: is no setting; use {ELSEWHERE[key]}")
             if not values:
                 raise ConfigError(f"--grid {key}: needs at least one value")
-        others = {key: values for key, values in grid.items() if key != RATE}
-        rates = grid.get(RATE)
+        spelt_out = {RATE if key == SHORT_RATE else key: values for key, values in grid.items()}
+        rates = spelt_out.pop(RATE, None)
         try:
-            made = cls(base=base, methods=methods, grid=others, rates=rates, **fields)
+            made = cls(base=base, methods=methods, grid=spelt_out, rates=rates, **fields)
         except ValidationError as error:
             raise ConfigError(explain(error, cls, {})) from None
         made.cells()
