@@ -195,6 +195,8 @@ def test_report_takes_targets_and_profile_from_the_comparisons(
     called.federa("report", "two", *options)
     folders, where, fields = called.reports[-1]
     assert (folders, where) == ([Path("two")], Path("there"))
-    assert fields["target"] == {"files, iid": 0.6, "": 0.9}
+    assert fields["target"] == 0.9, "one for all replaces those that were kept"
+    called.federa("report", "two", "--target", "files, iid=0.8")
+    assert called.reports[-1][2]["target"] == {"files, iid": 0.8, "": 0.7}
     assert fields["profile"] == Profile.model_validate({"device": "laptop", "network": "wifi_50"})
     assert fields["title"] == "All"
