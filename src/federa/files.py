@@ -67,12 +67,8 @@ def append_line(path: Path, line: str, *, make: bool = True) -> None:
     make: the file where it is not there; without it, lines that were there and are gone are not
     passed over. Raises: RunError if the disk is full or the file cannot be written.
     """
-    allowed = ~0 if make else ~os.O_CREAT
-
-    def opener(name: str, flags: int) -> int:
-        return os.open(name, flags & allowed, 0o666)
-
-    with explained(path), open(path, "a", encoding="utf-8", opener=opener) as file:
+    with explained(path), path.open("a" if make else "r+", encoding="utf-8") as file:
+        file.seek(0, os.SEEK_END)
         file.write(line + "\n")
         file.flush()
         os.fsync(file.fileno())
