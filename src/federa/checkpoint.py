@@ -44,7 +44,7 @@ class RunFacts:
 
     source: folder or hub id of the model; base_sha256: of its encoder; data_sha256: of the encoded
     examples and their split; the parameter counts are numbers of scalars; cost: of a client's
-    training, or None where it cannot be counted (and in runs of federa before 0.7).
+    training, or None where it cannot be counted, or was not yet.
     """
 
     source: str

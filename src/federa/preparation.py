@@ -170,6 +170,7 @@ def _cost(
 
 
 _COUNTED: dict[tuple[str, tuple[str, ...], str], TrainingCost | None] = {}
+"""What was counted in this process, by all that decides it."""
 
 
 def _facts(
