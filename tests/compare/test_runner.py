@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,9 @@ from compare.watching import (
 from federa.checkpoint import BEST, LATEST, START, RunFolder
 from federa.compare import Comparison, Outcome, compare
 from federa.compare.plan import FILE
-from federa.compare.runner import FAILURES, PLACE, RUNS
+from federa.compare.runner import FAILURES, PLACE, RUNS, Worker
+from federa.config import RunConfig
+from federa.datasets import ServiceDesk
 from federa.errors import ConfigError, RunError
 from federa.measure import read_records
 from federa.yaml_text import dump_yaml
@@ -276,3 +279,34 @@ def test_after_ctrl_c_the_folder_goes_on(grid: Grid, base: dict[str, Any], tmp_p
     outcome = compare(tiny_comparison(base, "lora"), folder, Kept())
     assert outcome == Outcome([key("lora")], {})
     require_same_run(lora, run_of(grid.folder, "lora"))
+
+
+def test_ctrl_c_waits_for_a_process_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though another thread, as those of displays and of torch, can take the signal."""
+    events: list[str] = []
+    over = threading.Event()
+    other = threading.Thread(target=over.wait)
+    other.start()
+
+    class Starting:
+        def start(self) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+            events.append("started")
+
+        def terminate(self) -> None:
+            events.append("ended")
+
+        def join(self) -> None:
+            events.append("joined")
+
+    worker = Worker()
+    monkeypatch.setattr(worker._context, "Process", lambda **_: Starting())
+    try:
+        with pytest.raises(KeyboardInterrupt), worker:
+            list(worker.run(RunConfig(data=ServiceDesk()), Path(), None))
+    finally:
+        over.set()
+        other.join()
+    assert events == ["started", "ended", "joined"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -6,6 +6,7 @@ import fcntl
 import json
 import multiprocessing
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -168,9 +169,10 @@ class Worker:
         """Have a run made, and pass on what it tells; the last is ``finished`` or ``failed``."""
         if self._process is None:
             self._pipe, theirs = self._context.Pipe()
-            self._process = self._context.Process(target=work, args=(theirs,))
+            process = self._context.Process(target=work, args=(theirs,))
             with _deaf_to_ctrl_c():
-                self._process.start()
+                process.start()
+                self._process = process  # before we hear Ctrl-C again, which is to end it
             theirs.close()
         over = False
         try:
@@ -199,13 +201,26 @@ class Worker:
 @contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
     """A process started inside never hears Ctrl-C, which a terminal sends to it too: we end it, and
-    it could otherwise complain while it is still importing. We hear it once the block is left."""
+    it could otherwise complain while it is still importing. We hear it once the block is left.
+
+    Blocking the signal, which the new process inherits, is not enough for us: where another thread
+    takes it, Python still runs its handler in the main one.
+    """
     resource_tracker.ensure_running()  # multiprocessing's own; its start would unblock SIGINT
+    heard: list[int] = []
+    is_main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    if is_main:
+        signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if is_main:
+            signal.signal(signal.SIGINT, handler)
+        if heard:
+            signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
