@@ -48,6 +48,19 @@ def test_bytes_are_those_of_the_serialised_message() -> None:
     assert count_bytes({"params": {"a": torch.zeros(2, 5).half()}}, frozenset()).tensor_bytes == 20
 
 
+def test_the_loss_is_that_of_clients_whose_update_was_used() -> None:
+    record, first = RoundRecord(1), state()
+    record.sent({client: Download(first.params) for client in (1, 2, 3)}, first)
+    answers = [
+        Upload(client, tensors(client), number, metrics={"loss": loss})
+        for client, number, loss in ((1, 10, 1.0), (2, 30, 2.0), (3, 50, 9.0))
+    ]
+    record.usable(record.received(answers, LAYOUT))
+    record.failures.append(ClientFailure(3, "too late"))
+    assert [client.client for client in record.used] == [1, 2]
+    assert record.train_loss == 1.75
+
+
 def test_a_record_counts_each_way_and_survives_the_disk(tmp_path: Path) -> None:
     record = RoundRecord(1, learning_rate=0.1)
     first = state()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from federa.measure import Bytes, ClientRecord, RoundRecord
-from federa.modelled import Fleet, RoundCost, used, work_of
+from federa.modelled import Fleet, RoundCost, work_of
 from federa.profiles import Network, Profile
 from federa.training_cost import TrainingCost, Work
 from federa.types import ClientFailure
@@ -96,7 +96,7 @@ def test_a_client_whose_update_was_not_used_has_its_download_alone() -> None:
     late = client(1, times=50)
     silent = client(2, down=9_000_000, up=None, metrics={}, num_examples=0)
     record = unused(RoundRecord(1, [client(0), late, silent]), 1, 2)
-    assert [one.client for one in used(record)] == [0]
+    assert [one.client for one in record.used] == [0]
     energy = 28 + 2 * 1.5 + 2 * 9.5
     close(fleet().round(record), (9.5, 0, 0), energy)
     record = replace(record, clients=record.clients[:2])

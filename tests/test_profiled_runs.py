@@ -18,7 +18,7 @@ from federa.engines.sequential import Sequential, SequentialSession
 from federa.errors import ClientError
 from federa.experiment import RunResult
 from federa.measure import RoundRecord, parse_record
-from federa.modelled import Fleet, used, work_of
+from federa.modelled import Fleet, work_of
 from federa.profiles import Profile, RoundSeconds
 from federa.progress import Silent
 from federa.types import ClientFailure
@@ -107,7 +107,7 @@ def slowest_by_hand(home: RunFolder, record: RoundRecord) -> float:
     config, cost, times = home.config(), home.facts().cost, []
     assert config.profile is not None
     assert cost is not None
-    for one in used(record):
+    for one in record.used:
         device, link = config.profile.client(config.seed, one.client)
         work = work_of(one.metrics)
         assert work is not None

@@ -172,11 +172,17 @@ class RoundRecord:
         return _total(record.up for record in self.clients if record.up)
 
     @property
+    def used(self) -> list[ClientRecord]:
+        """The clients whose update was used."""
+        failed = {failure.client for failure in self.failures}
+        return [record for record in self.clients if record.client not in failed]
+
+    @property
     def train_loss(self) -> float | None:
-        """Mean training loss of the round's clients, weighted by their examples."""
+        """Mean training loss of the clients whose update was used, weighted by their examples."""
         weighted = [
             (record.metrics["loss"], record.num_examples)
-            for record in self.clients
+            for record in self.used
             if "loss" in record.metrics
         ]
         total = sum(number for _, number in weighted)

@@ -51,12 +51,6 @@ def work_of(metrics: Mapping[str, float]) -> Work | None:
     return Work(*(metrics[name] for name in COUNTED))
 
 
-def used(record: RoundRecord) -> list[ClientRecord]:
-    """The clients of a round whose update was used."""
-    failed = {failure.client for failure in record.failures}
-    return [client for client in record.clients if client.client not in failed]
-
-
 @dataclass(frozen=True)
 class Fleet:
     """The clients of a run as a profile has them.
@@ -102,7 +96,7 @@ class Fleet:
         if deadline is None:
             return []
         found = []
-        for client in used(record):
+        for client in record.used:
             seconds = self.seconds(record.round, client)
             if seconds is not None and not self.profile.in_time(seconds):
                 reason = (
@@ -114,7 +108,7 @@ class Fleet:
 
     def round(self, record: RoundRecord) -> RoundCost | None:
         """What a round cost; None where a client does not say what it did."""
-        in_use = {client.client for client in used(record)}
+        in_use = {client.client for client in record.used}
         times: list[RoundSeconds] = []
         energy: list[float | None] = []
         for client in record.clients:

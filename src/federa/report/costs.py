@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from federa.measure import validation_score
-from federa.modelled import Fleet, RoundCost, used, work_of
+from federa.modelled import Fleet, RoundCost, work_of
 from federa.profiles import fits
 from federa.report.findings import Series
 from federa.report.reaching import smooth
@@ -21,7 +21,7 @@ def flops_of(run: Run) -> list[float] | None:
     """FLOPs of every client's part in a round whose update was used; None if they are unknown."""
     cost, found = run.facts.cost, []
     for record in run.records:
-        for client in used(record):
+        for client in record.used:
             work = work_of(client.metrics)
             if cost is None or work is None:
                 return None
