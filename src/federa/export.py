@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from federa.linalg import Factors
     from federa.types import LowRankPair, ServerState
 
+EXPORT = "export"
+"""In a run folder: what is exported, a folder for each format."""
 NATIVE_FILE = "adapter.safetensors"
 FORMATS = {
     "peft": "its change is no sum of low-rank products, so it has no LoRA form",
@@ -52,7 +54,7 @@ def export_run(
     config, facts = home.config(), home.facts()
     format = format or config.method.exports[0]
     _check_format(config, format, rank)
-    own = home.path / "export" / (format if rank is None else f"{format}-rank{rank}")
+    own = home.path / EXPORT / (format if rank is None else f"{format}-rank{rank}")
     target = Path(out) if out is not None else own
     if target.exists() and target.resolve() != own.resolve():
         raise RunError(f"{target}: already exists; name a folder that does not")

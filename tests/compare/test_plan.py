@@ -182,17 +182,44 @@ def test_pooled_is_full_fine_tuning_of_one_client_with_as_many_steps() -> None:
     assert (federation.min_uploads, federation.num_rounds) == (1, 12)
     assert pooled.config.partition.name == "iid"
     assert pooled.config.method == Full()
-    assert pooled.steps_from == "files-dirichlet-alpha-0.1.federa.seed-8"
+    folders = [f"files-dirichlet-alpha-0.1.{method}.seed-8" for method in ("federa", "full")]
+    assert pooled.steps_from == tuple(folders)
+    assert pooled.ceiling_of == ("files, dirichlet alpha 0.1",)
     assert pooled.rate_from == "files-dirichlet-alpha-0.1.pooled.seed-7"
 
 
 def test_pooled_is_run_once_for_settings_that_differ_in_who_holds_what() -> None:
     comparison = make(grid={**SPLITS, "train.batch_size": [4, 8]}, num_seeds=1, pooled=True)
     pooled = [one for one in comparison.cells() if one.method == "pooled"]
-    assert [one.setting for one in pooled] == [
-        "files, iid, batch_size 4",
-        "files, iid, batch_size 8",
+    assert [one.ceiling_of for one in pooled] == [
+        ("files, iid, batch_size 4", "files, dirichlet alpha 0.1, batch_size 4"),
+        ("files, iid, batch_size 8", "files, dirichlet alpha 0.1, batch_size 8"),
     ]
+    assert [one.setting for one in pooled] == [one.ceiling_of[0] for one in pooled]
+    assert {one.ceiling_of for one in comparison.cells() if one.method != "pooled"} == {()}
+
+
+def test_pooled_is_run_for_every_number_of_clients_as_their_steps_differ() -> None:
+    grid = {**SPLITS, "federation.clients_per_round": [2, 4]}
+    comparison = make(grid=grid, num_seeds=1, pooled=True)
+    pooled = [one for one in comparison.cells() if one.method == "pooled"]
+    assert [one.ceiling_of for one in pooled] == [
+        (f"files, iid, clients_per_round {n}", f"files, dirichlet alpha 0.1, clients_per_round {n}")
+        for n in (2, 4)
+    ]
+
+
+def test_pooled_averages_its_one_client_plainly() -> None:
+    base = {**BASE, "rule": {"name": "fedprox", "mu": 0.5}}
+    rules = {one.method: one.config.rule.name for one in make(base=base, pooled=True).cells()}
+    assert rules == {"federa": "fedprox", "full": "fedprox", "pooled": "fedavg"}
+
+
+def test_other_optimizers_take_rates_that_are_named() -> None:
+    base = {**BASE, "rule": "scaffold", "train": {"optimizer": "sgd", "learning_rate": 0.1}}
+    for one in make(base=base, grid={RATE: [0.1, 0.3]}, num_seeds=1, pooled=True).cells():
+        assert one.config.search is not None
+        assert one.config.search.grid == [0.1, 0.3]
 
 
 def test_nobody_is_missing_from_a_pooled_run() -> None:

@@ -50,6 +50,10 @@ def without_name(one: Cell) -> dict[str, Any]:
         ({"grid": {"partition": ["idd"]}}, "partition: unknown name 'idd'; did you mean 'iid'"),
         ({"grid": {"train": [None]}}, "train: must be a mapping of keys, not None"),
         ({"grid": {"method.rank": [4, 0]}}, r"method\.rank: must be greater than 0, not 0"),
+        (
+            {"base": {**BASE, "train": {"optimizer": "sgd", "learning_rate": 0.1}}},
+            r"--grid train\.learning_rate: name the rates .* are for adamw, and .* is sgd",
+        ),
         ({"grid": {"seed.x": [1]}}, "seed: must be a valid integer"),
         ({"grid": {"..": [1]}}, "expected key=value"),
         ({"grid": {"partition": ["iid", "iid"]}}, "--grid: files, iid is there twice"),

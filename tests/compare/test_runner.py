@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,7 +102,8 @@ def test_every_run_is_made_and_told(grid: Grid) -> None:
         assert summary is not None
         assert score == summary["best"]["scores"]["validation"]["accuracy"]
         place = json.loads((home.path / PLACE).read_text())
-        assert place == {"setting": cell.setting, "method": cell.method}
+        served = {"ceiling_of": [SETTING]} if cell.method == "pooled" else {}
+        assert place == {"setting": cell.setting, "method": cell.method, **served}
         assert home.config().seed == cell.seed
 
 
@@ -177,7 +179,8 @@ def test_a_folder_that_cannot_be_made_is_named(base: dict[str, Any], tmp_path: P
 def test_a_failure_is_noted_and_the_rest_goes_on(base: dict[str, Any], tmp_path: Path) -> None:
     """One method is refused, one stops being listened to in the middle, and one is sound."""
     base = {**base, "method": {"name": "federa", "rank": 33}}
-    comparison = tiny_comparison(base, "federa", "pfeiffer", "bitfit", rates=[0.01])
+    methods = ("federa", "pfeiffer", "bitfit")
+    comparison = tiny_comparison(base, *methods, rates=[0.01], pooled=True)
 
     def deaf(event: tuple[Any, ...]) -> None:
         if event[:2] == ("running", key("pfeiffer")):
@@ -185,7 +188,7 @@ def test_a_failure_is_noted_and_the_rest_goes_on(base: dict[str, Any], tmp_path:
 
     seen = Kept(deaf)
     outcome = compare(comparison, tmp_path, seen)
-    assert outcome.finished == [key("bitfit")]
+    assert outcome.finished == [key("bitfit"), key("pooled")], "with the steps of bitfit"
     assert outcome.failures == failures_in(tmp_path)
     assert set(outcome.failures) == {key("federa"), key("pfeiffer")}
     assert outcome.failures[key("federa")].startswith("method.rank: 33 exceeds 32")
@@ -193,8 +196,75 @@ def test_a_failure_is_noted_and_the_rest_goes_on(base: dict[str, Any], tmp_path:
     assert seen.of("failed") == list(outcome.failures.items())
     assert not run_of(tmp_path, "federa").exists()
     told = [event for event in seen.events if event[0] == "round"]
-    assert told == [("round", key("bitfit"), number, "") for number in (1, NUM_ROUNDS)]
+    assert told == [
+        ("round", key(method), number, "")
+        for method in ("bitfit", "pooled")
+        for number in (1, NUM_ROUNDS)
+    ]
     assert (run_of(tmp_path, "bitfit") / "summary.json").is_file()
+
+
+def test_without_any_run_beside_it_there_is_no_ceiling(
+    base: dict[str, Any], tmp_path: Path
+) -> None:
+    base = {**base, "method": {"name": "federa", "rank": 33}}
+    comparison = tiny_comparison(base, "federa", rates=[0.01], pooled=True)
+    outcome = compare(comparison, tmp_path, Kept())
+    assert outcome.finished == []
+    assert outcome.failures[key("pooled")] == (
+        f"no finished run to take the number of steps from; wanted {STEM}.federa.seed-3"
+    )
+
+
+@pytest.fixture
+def copied(grid: Grid, tmp_path: Path) -> Path:
+    """That comparison once more, to be changed."""
+    return Path(shutil.copytree(grid.folder, tmp_path / "copied"))
+
+
+def test_a_run_that_was_stopped_while_it_was_exported_is_exported(grid: Grid, copied: Path) -> None:
+    run = run_of(copied, "lora")
+    shutil.rmtree(run / "export")
+    seen = Kept()
+    assert compare(grid.comparison, copied, seen).failures == {}
+    assert seen.of("running") == [(key("lora"), NUM_ROUNDS)]
+    assert seen.of("round") == []
+    name = "adapter_model.safetensors"
+    export = Path("export", "peft", name)
+    assert (run / export).read_bytes() == (run_of(grid.folder, "lora") / export).read_bytes()
+
+
+def test_records_that_are_kept_without_states_are_of_finished_runs(
+    grid: Grid, copied: Path
+) -> None:
+    for path in (copied / RUNS).iterdir():
+        shutil.rmtree(path / "export")
+        for name in (START, LATEST, BEST):
+            (path / name).unlink()
+    seen = Kept()
+    assert compare(grid.comparison, copied, seen) == grid.outcome
+    assert len(seen.events) == 1
+
+
+def test_reasons_stay_until_they_are_gone(grid: Grid, copied: Path) -> None:
+    """One of a run that is finished since, and one of a method that is not asked for now."""
+    before = {key("lora"): "disk: full", key("houlsby"): "disk: full"}
+    (copied / FAILURES).write_text(json.dumps(before))
+    assert compare(grid.comparison, copied, Kept()) == grid.outcome
+    assert failures_in(copied) == {key("houlsby"): "disk: full"}
+    (copied / FAILURES).write_text("[1")
+    with pytest.raises(RunError, match=r"failures\.json: damaged or unreadable"):
+        compare(grid.comparison, copied, Kept())
+
+
+def test_a_ceiling_goes_on_with_the_steps_that_it_began_with(grid: Grid, copied: Path) -> None:
+    (run_of(copied, "pooled") / "summary.json").unlink()
+    records = run_of(copied, "lora") / "rounds.jsonl"
+    more = records.read_text().replace('"num_steps": 2.0', '"num_steps": 3.0')
+    assert more != records.read_text()
+    records.write_text(more)
+    assert compare(grid.comparison, copied, Kept()).failures == {}
+    assert RunFolder.open(run_of(copied, "pooled")).config().train.max_steps == 8
 
 
 def test_a_killed_run_is_noted_resumed_and_ends_in_the_same_bits(

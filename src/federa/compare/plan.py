@@ -6,7 +6,7 @@ import itertools
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,8 @@ class Cell:
     """One run of a comparison.
 
     config: complete but for the learning rate, which is the one that the cell ``rate_from`` chose
-    where that is given; a pooled cell makes as many steps a round as ``steps_from`` did.
+    where that is given; a pooled cell makes as many steps a round as the first of ``steps_from``
+    that is finished did, and is the ceiling of the settings ``ceiling_of``.
     """
 
     setting: str
@@ -49,7 +50,8 @@ class Cell:
     seed: int
     config: RunConfig
     rate_from: str | None = None
-    steps_from: str | None = None
+    steps_from: tuple[str, ...] = ()
+    ceiling_of: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -146,7 +148,7 @@ class Comparison(BaseModel):
         cells: list[Cell] = []
         same: dict[str, str] = {}
         for seed in range(first, first + self.num_seeds):
-            pooled: list[Cell] = []
+            pooled: dict[str, Cell] = {}
             for setting, full in self.settings().items():
                 of_setting = [self._cell(setting, full, m, seed, first) for m in self.methods]
                 cells += of_setting
@@ -154,8 +156,11 @@ class Comparison(BaseModel):
                 if other != setting:
                     raise ConfigError(f"--grid: {setting} is the same as {other}")
                 if self.pooled:
-                    pooled.append(self._pooled(setting, full, seed, first, of_setting[0]))
-            cells += _different(pooled)
+                    ceiling = self._pooled(setting, full, seed, first, of_setting)
+                    same_one = pooled.setdefault(_budget(ceiling, of_setting[0]), ceiling)
+                    served = (*same_one.ceiling_of, setting)
+                    pooled[_budget(ceiling, of_setting[0])] = replace(same_one, ceiling_of=served)
+            cells += pooled.values()
         return cells
 
     def _cell(
@@ -166,7 +171,7 @@ class Comparison(BaseModel):
         seed: int,
         first: int,
         label: str | None = None,
-        steps_from: str | None = None,
+        steps_from: tuple[str, ...] = (),
     ) -> Cell:
         """One run; label: what its method is called, if not by its name."""
         label = label or method
@@ -180,8 +185,17 @@ class Comparison(BaseModel):
         return Cell(setting, label, seed, config, rate_from=start, steps_from=steps_from)
 
     def _rate(self, full: dict[str, Any], method: str) -> Any:
-        """One rate, or a grid to choose from."""
+        """One rate, or a grid to choose from.
+
+        Raises: ConfigError if the rates are to be a method's own and the optimizer is not theirs.
+        """
         (kind,) = (kind for kind in METHODS if names((kind,)) == [method])
+        optimizer = full.get("train", {}).get("optimizer", "adamw")
+        if self.rates is None and optimizer != "adamw":
+            raise ConfigError(
+                f"--grid {RATE}: name the rates to choose from; the methods' own are for adamw, "
+                f"and train.optimizer is {optimizer}"
+            )
         rates = self.rates or [_round(kind.default_rate * f) for f in FACTORS[self.num_rates]]
         if len(rates) == 1:
             return rates[0]
@@ -191,19 +205,21 @@ class Comparison(BaseModel):
         return {"grid": rates, "num_rounds": rounds}
 
     def _pooled(
-        self, setting: str, full: dict[str, Any], seed: int, first: int, beside: Cell
+        self, setting: str, full: dict[str, Any], seed: int, first: int, beside: list[Cell]
     ) -> Cell:
-        """One client with everything; its steps are set when ``beside`` has run."""
+        """One client with everything; its steps are set when one of ``beside`` has run."""
         federation = full.get("federation", {})
         kept = {key: federation[key] for key in ("num_rounds",) if key in federation}
         alone = {
             **full,
             "partition": "iid",
+            "rule": "fedavg",
             "federation": {**kept, "num_clients": 1, "min_uploads": 1},
         }
+        steps = tuple(cell.folder for cell in beside)
         if full.get("profile") is not None:  # nobody is waited for, and nobody is missing
             alone["profile"] = {**full["profile"], "dropout": 0.0, "deadline_seconds": None}
-        return self._cell(setting, alone, "full", seed, first, POOLED, beside.folder)
+        return self._cell(setting, alone, "full", seed, first, POOLED, steps)
 
     def save(self, folder: Path) -> None:
         """Write it into ``folder``, or check that what is there may become this.
@@ -248,12 +264,10 @@ def _method(given: Any, method: str) -> dict[str, Any]:
     return {**same, "name": method}
 
 
-def _different(pooled: list[Cell]) -> list[Cell]:
-    """Pooled cells without those that differ in nothing but their name: splits do not matter."""
-    kept: dict[str, Cell] = {}
-    for cell in pooled:
-        kept.setdefault(_content([cell]), cell)
-    return list(kept.values())
+def _budget(pooled: Cell, federated: Cell) -> str:
+    """What a pooled run is and how long: the same where settings differ in who holds what alone."""
+    federation = federated.config.federation
+    return f"{_content([pooled])} {federation.num_clients} {federation.clients_per_round}"
 
 
 def _content(cells: list[Cell]) -> str:

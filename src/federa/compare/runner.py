@@ -7,17 +7,18 @@ import json
 import multiprocessing
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from federa.checkpoint import CONFIG, RunFolder
+from federa.checkpoint import CONFIG, LATEST, RECORDS, RunFolder
 from federa.compare.plan import Cell, Comparison
 from federa.compare.worker import work
 from federa.errors import FederaError, RunError
+from federa.export import EXPORT
 from federa.files import explained, write_atomically
 from federa.measure import read_records
 from federa.search import read_outcome
@@ -72,21 +73,41 @@ def compare(comparison: Comparison, folder: Path, overview: Overview) -> Outcome
         scores = ((cell.key, _score(folder, cell)) for cell in cells)
         done = {key: score for key, score in scores if score is not None}
         overview.begun(cells, done)
+        known = {key: why for key, why in _failures(folder).items() if key not in done}
         failures: dict[str, str] = {}
         with Worker() as worker:
             for cell in cells:
+                _save_failures(folder, known)
                 if cell.key in done:
                     continue
                 reason = _run(worker, cell, folder, overview)
                 score = _score(folder, cell) if reason is None else None
                 if score is not None:
                     done[cell.key] = score
+                    known.pop(cell.key, None)
                     overview.finished(cell, score)
                 else:
                     failures[cell.key] = reason or f"{RUNS}/{cell.folder}: holds no result"
+                    known[cell.key] = failures[cell.key]
                     overview.failed(cell, failures[cell.key])
-                write_atomically(folder / FAILURES, json.dumps(failures, indent=1).encode())
+        _save_failures(folder, known)
         return Outcome(list(done), failures)
+
+
+def _failures(folder: Path) -> dict[str, str]:
+    """Why runs have no result, as earlier calls noted it.
+
+    Raises: RunError.
+    """
+    path = folder / FAILURES
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(f"{path}: damaged or unreadable; it may be deleted") from error
+
+
+def _save_failures(folder: Path, failures: dict[str, str]) -> None:
+    write_atomically(folder / FAILURES, json.dumps(failures, indent=1).encode())
 
 
 def _run(worker: Worker, cell: Cell, folder: Path, overview: Overview) -> str | None:
@@ -97,7 +118,9 @@ def _run(worker: Worker, cell: Cell, folder: Path, overview: Overview) -> str | 
         resume = path if (path / CONFIG).is_file() else None
         for kind, *rest in worker.run(config, path.parent, resume):
             if kind == "started":
-                place = {"setting": cell.setting, "method": cell.method}
+                place: dict[str, Any] = {"setting": cell.setting, "method": cell.method}
+                if cell.ceiling_of:
+                    place["ceiling_of"] = cell.ceiling_of
                 write_atomically(Path(rest[0]) / PLACE, json.dumps(place).encode())
                 overview.running(cell, rest[1])
             elif kind == "round":
@@ -122,24 +145,43 @@ def _completed(cell: Cell, folder: Path) -> RunConfig:
         if outcome is None:
             raise RunError(f"{cell.rate_from} has not chosen a learning rate")
         config = config.with_rate(float(outcome["chosen"]))
-    if cell.steps_from is not None:
-        records = read_records(folder / RUNS / cell.steps_from / "rounds.jsonl")
-        steps = [
-            sum(client.metrics.get("num_steps", 0.0) for client in record.clients)
-            for record in records
-        ]
-        if not steps:
-            raise RunError(f"{cell.steps_from} has no rounds to take the number of steps from")
-        most = max(1, round(sum(steps) / len(steps)))
+    if cell.steps_from:
+        begun = folder / RUNS / cell.folder
+        if (begun / CONFIG).is_file():  # it goes on with the steps that it began with
+            most = RunFolder(begun).config().train.max_steps
+        else:
+            most = _steps(cell.steps_from, folder)
         train = config.train.model_copy(update={"max_steps": most, "epochs": None})
         config = config.model_copy(update={"train": train})
     return config
 
 
+def _steps(names: Sequence[str], folder: Path) -> int:
+    """Steps a round of all clients together, in the first finished one of these runs.
+
+    Raises: RunError if none of them is finished.
+    """
+    for path in (folder / RUNS / name for name in names):
+        if path.is_dir() and RunFolder(path).summary() is not None:
+            steps = [
+                sum(client.metrics.get("num_steps", 0.0) for client in record.clients)
+                for record in read_records(path / RECORDS)
+            ]
+            return max(1, round(sum(steps) / len(steps)))
+    raise RunError(f"no finished run to take the number of steps from; wanted {' or '.join(names)}")
+
+
 def _score(folder: Path, cell: Cell) -> float | None:
-    """The test (else validation) score of a finished run of these rounds, or None."""
+    """The test (else validation) score of a finished run of these rounds, or None.
+
+    A run with its states but without its export was stopped at the very end; of one that is kept
+    without them, nothing more is wanted.
+    """
     path = folder / RUNS / cell.folder
     if not path.is_dir():
+        return None
+    exported = path / EXPORT / cell.config.method.exports[0]
+    if (path / LATEST).is_file() and not exported.is_dir():
         return None
     summary = RunFolder(path).summary()
     if summary is None or summary["num_rounds"] < cell.config.federation.num_rounds:
