@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,7 +34,8 @@ class Meter:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small products on the CPU, and no waiting."""
     monkeypatch.setattr(calibration, "SIDES", {"cpu": 64})
-    monkeypatch.setattr(calibration, "IDLE_SECONDS", 0.0)
+    for name in ("IDLE_SECONDS", "SETTLING_SECONDS", "POWER_SECONDS"):
+        monkeypatch.setattr(calibration, name, 0.0)
     monkeypatch.setattr(calibration, "default_device", lambda: "cpu")
     monkeypatch.setattr(calibration, "available_bytes", lambda: 5_000_000_000)
 
@@ -89,6 +91,48 @@ def test_a_whole_calibration_makes_a_profile(
     assert device.precision == "fp32"
     profile = Profile.model_validate({"device": device.model_dump(), "network": "lte"})
     assert profile.devices == (device,)
+
+
+@pytest.mark.usefixtures("small")
+def test_power_is_that_of_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No product, and a round before, since a card may tell the mean of its last second."""
+    done: list[str] = []
+
+    class Noted(Meter):
+        def start(self) -> None:
+            done.append("start")
+
+        def stop(self) -> float:
+            done.append("stop")
+            return super().stop()
+
+    class Trainer:
+        setup = SimpleNamespace(plan=SimpleNamespace(threads=1))
+
+        def turn(self, number: int) -> float:
+            done.append("round")
+            return 5.0
+
+    def product(device: str) -> float:
+        done.append("product")
+        return 7.0
+
+    monkeypatch.setattr(calibration, "prepare_trainer", lambda *_: Trainer())
+    monkeypatch.setattr(calibration, "_product_rate", product)
+    monkeypatch.setattr(calibration, "find_meter", lambda _: Noted())
+    device = calibrate("mine", seconds=0)
+    assert (device.idle_watts, device.power_watts) == (3.0, 20.0)
+    turns = ["product", "round"] * MIN_TURNS
+    assert done == ["start", "stop", "round", *turns, "round", "start", "round", "stop"]
+
+
+def test_rounds_go_on_for_as_long_as_power_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers: list[int] = []
+    now = iter((0.0, 2.0, 4.0, 6.0, 8.0))
+    monkeypatch.setattr(calibration.time, "monotonic", lambda: next(now))
+    trainer: Any = SimpleNamespace(turn=numbers.append)
+    calibration._train_for(trainer, 5.0)
+    assert numbers == [0, 1, 2]
 
 
 @pytest.mark.usefixtures("small")

@@ -91,16 +91,16 @@ def test_evaluation_is_not_in_the_round() -> None:
     close(fleet().round(record), (1.5, COMPUTE, 1.5), 28)
 
 
-def test_a_client_whose_update_was_not_used_has_its_download_alone() -> None:
-    """Whether it sent something or not."""
-    late = client(1, times=50)
-    silent = client(2, down=9_000_000, up=None, metrics={}, num_examples=0)
-    record = unused(RoundRecord(1, [client(0), late, silent]), 1, 2)
+def test_a_client_whose_update_was_not_used_has_what_it_is_known_to_have_done() -> None:
+    """Its download alone, unless it says what it did and sent something."""
+    silent = client(1, down=9_000_000, up=None, metrics={}, num_examples=0)
+    refused = client(2, down=5_000_000, metrics={})
+    cut_off = client(3, down=4_000_000, up=None)
+    record = unused(RoundRecord(1, [client(0), silent, refused, cut_off]), 1, 2, 3)
     assert [one.client for one in record.used] == [0]
-    energy = 28 + 2 * 1.5 + 2 * 9.5
-    close(fleet().round(record), (9.5, 0, 0), energy)
-    record = replace(record, clients=record.clients[:2])
-    close(fleet().round(record), (1.5, COMPUTE, 1.5), 28 + 3)
+    close(fleet().round(record), (9.5, 0, 0), 28 + 2 * (9.5 + 5.5 + 4.5))
+    late = unused(RoundRecord(1, [client(0), client(1, times=5)]), 1)
+    close(fleet().round(late), (1.5, 5 * COMPUTE, 1.5), 28 + 5 * 10 * COMPUTE + 2 * 3)
 
 
 def test_without_power_there_are_seconds_and_no_joules() -> None:
@@ -128,6 +128,25 @@ def test_another_network_takes_the_place_of_the_profiles() -> None:
     )
     there = Fleet(profile(), COST, 3, network=fast)
     close(there.round(RoundRecord(1, [client(0)])), (1.0, COMPUTE, 0.1), 22 + 2 * 1.1)
+
+
+def test_over_another_network_nobody_is_late() -> None:
+    """Neither whose update was used, nor who was late in the run; nobody is waited for."""
+    slow = Network.model_validate(LINK | {"name": "slow", "up_bits_per_second": 8e4})
+    there = Fleet(profile(deadline_seconds=5.3), COST, 3, network=slow)
+    record = RoundRecord(1, [client(0)])
+    assert there.late(record) == []
+    close(there.round(record), (1.5, COMPUTE, 10.5), 22 + 2 * 12)
+    record = unused(RoundRecord(1, [client(0), client(1, times=2)]), 1)
+    close(there.round(record), (1.5, 2 * COMPUTE, 10.5), 3 * 22 + 2 * 24)
+    record = unused(RoundRecord(1, [client(0), client(1, up=None, metrics={})]), 1)
+    close(there.round(record), (1.5, COMPUTE, 10.5), 22 + 2 * 13.5)
+
+
+def test_a_client_whose_update_was_used_is_not_cut() -> None:
+    """A report may ask for a deadline that the run did not have."""
+    record = RoundRecord(1, [client(0)])
+    close(fleet(deadline_seconds=2.0).round(record), (1.5, COMPUTE, 1.5), 28)
 
 
 def test_each_client_has_the_device_that_the_profile_draws() -> None:
@@ -169,15 +188,15 @@ def test_a_deadline_that_is_met_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("deadline", "parts"),
+    ("deadline", "parts", "joules"),
     [
-        (5.0, (1.5, 3.5, 0)),  # within its upload
-        (2.0, (1.5, 0.5, 0)),  # within its training
-        (1.0, (1.0, 0, 0)),  # within its download
+        (5.0, (1.5, COMPUTE, 1.3), 10 * COMPUTE + 2 * 2.8),  # within its upload
+        (2.0, (1.5, 0.5, 0), 10 * 0.5 + 2 * 1.5),  # within its training
+        (1.0, (1.0, 0, 0), 2 * 1.0),  # within its download
     ],
 )
-def test_too_late(deadline: float, parts: tuple[float, ...]) -> None:
-    """The round ends at the deadline; the time that was waited counts as computing."""
+def test_too_late(deadline: float, parts: tuple[float, ...], joules: float) -> None:
+    """The round ends at the deadline, and the client is charged for what it did until then."""
     there = fleet(deadline_seconds=deadline)
     record = RoundRecord(1, [client(0)])
     (failure,) = there.late(record)
@@ -185,12 +204,15 @@ def test_too_late(deadline: float, parts: tuple[float, ...]) -> None:
     assert failure == ClientFailure(0, reason)
     record.failures += [failure]
     assert there.late(record) == [], "it is not named twice"
-    close(there.round(record), parts, 2 * 1.5)
+    close(there.round(record), parts, joules)
 
 
 def test_with_a_deadline_a_missing_update_is_waited_for() -> None:
+    """The time that was waited counts as computing, and takes no energy."""
     record = unused(RoundRecord(1, [client(0), client(1, up=None, metrics={})]), 1)
     close(fleet(deadline_seconds=20.0).round(record), (1.5, 18.5, 0), 28 + 3)
+    slow = unused(RoundRecord(1, [client(1, down=9_000_000, up=None, metrics={})]), 1)
+    close(fleet(deadline_seconds=6.0).round(slow), (6, 0, 0), 2 * 6)
     close(fleet(deadline_seconds=20.0).round(RoundRecord(1, [client(0)])), (1.5, COMPUTE, 1.5), 28)
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import date
+from itertools import count
 from typing import TYPE_CHECKING
 
 from federa.config import RunConfig
@@ -29,6 +30,12 @@ PRODUCTS = 3
 SIDES = {"cpu": 2048, "cuda": 8192}
 """Rows and columns of the matrices whose product is taken for the peak."""
 IDLE_SECONDS = 2.0
+SETTLING_SECONDS, POWER_SECONDS = 2.0, 5.0
+"""Of training before its power is read, and while it is.
+
+NVIDIA's cards since Ampere, the A100 apart, tell the mean of the last second: NVML,
+nvmlDeviceGetPowerUsage.
+"""
 Note = Callable[[str], None]
 
 
@@ -62,7 +69,7 @@ def calibrate(
     Rounds of one client (LoRA, float32, the built-in corpus) and large matrix products take turns
     for ``seconds``, three times at least. Peak: median rate of the products; efficiency: median
     ratio of the two within a turn; memory: what is free before anything is loaded; power: where it
-    can be read. note: told what goes on.
+    can be read, over some seconds of rounds alone that follow. note: told what goes on.
     Raises: ConfigError, ModelError.
     """
     device = default_device()
@@ -72,10 +79,8 @@ def calibrate(
     meter = find_meter(_gpu_id(device))
     idle_watts = _idle_watts(meter)
     trainer.turn(0)  # the first makes plans and takes memory
-    if meter is not None:
-        meter.start()
     turns = _take_turns(trainer, device, seconds, note)
-    power_watts = meter.stop() if meter is not None else None
+    power_watts = _training_watts(trainer, meter)
     if power_watts is None:
         note("power: nothing that can be read here tells it, so no energy is modelled; add")
         note("power_watts and idle_watts to the file if you know them")
@@ -176,6 +181,25 @@ def _idle_watts(meter: PowerMeter | None) -> float | None:
     meter.start()
     time.sleep(IDLE_SECONDS)
     return meter.stop()
+
+
+def _training_watts(trainer: Trainer, meter: PowerMeter | None) -> float | None:
+    """Mean power of rounds one after another, with no products among them."""
+    if meter is None:
+        return None
+    _train_for(trainer, SETTLING_SECONDS)
+    meter.start()
+    _train_for(trainer, POWER_SECONDS)
+    return meter.stop()
+
+
+def _train_for(trainer: Trainer, seconds: float) -> None:
+    """Rounds until so many seconds are over, one at least."""
+    until = time.monotonic() + seconds
+    for number in count():
+        trainer.turn(number)
+        if time.monotonic() >= until:
+            return
 
 
 def _source(device: str, model: str, threads: int, num_turns: int, meter: PowerMeter | None) -> str:

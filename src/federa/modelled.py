@@ -2,10 +2,12 @@
 
 Bytes are the serialised ones of the records, evaluation apart; work is what each client counted.
 A round lasts as long as its slowest client and has that client's parts. A client whose update was
-not used is counted with its download alone, even if it trained. Without a deadline the server is
-taken to know at once that nothing will come. With one, a round ends there at the latest, and lasts
-until there wherever an update is missing; the waiting counts as computing, which it is for. Energy
-is that of all clients together, each for as long as it is busy itself: waiting is not counted.
+used counts in full, one that was too late until the deadline. One that sent nothing, or does not
+say what it did, counts with its download alone: without a deadline the server is taken to know at
+once that nothing will come; with one it waits until there, which counts as computing. Energy is
+that of all clients together, each for as long as it is busy itself: waiting is not counted, nor
+what a client does after the deadline. The deadline belongs to the profile's own networks. Over one
+in their place nobody is late: who was in the run counts in full, and nobody is waited for.
 """
 
 from __future__ import annotations
@@ -55,7 +57,8 @@ def work_of(metrics: Mapping[str, float]) -> Work | None:
 class Fleet:
     """The clients of a run as a profile has them.
 
-    cost: of a client's training; seed: of the run; network: in place of the profile's own.
+    cost: of a client's training; seed: of the run; network: in place of the profile's own, over
+    which there is no deadline.
     """
 
     profile: Profile
@@ -63,6 +66,11 @@ class Fleet:
     seed: int
     network: Network | None = None
     _drawn: dict[int, tuple[Device, Network]] = field(default_factory=dict)
+
+    @property
+    def deadline(self) -> float | None:
+        """Seconds after which an update is too late; None over a network given in place."""
+        return None if self.network else self.profile.deadline_seconds
 
     def client(self, client: int) -> tuple[Device, Network]:
         """What ``client`` has; drawn once."""
@@ -92,7 +100,7 @@ class Fleet:
 
     def late(self, record: RoundRecord) -> list[ClientFailure]:
         """The clients of a round whose update would come after the deadline."""
-        deadline = self.profile.deadline_seconds
+        deadline = self.deadline
         if deadline is None:
             return []
         found = []
@@ -113,26 +121,28 @@ class Fleet:
         energy: list[float | None] = []
         for client in record.clients:
             device, link = self.client(client.client)
-            seconds: RoundSeconds | None
+            seconds = self.seconds(record.round, client)
             if client.client in in_use:
-                seconds = self.seconds(record.round, client)
                 if seconds is None:
                     return None
-                energy.append(client_joules(device, seconds))
+                times.append(seconds)
+            elif seconds is not None:
+                seconds = _cut(seconds, self.deadline)
+                times.append(seconds)
             else:
-                seconds = RoundSeconds(download_seconds(link, client.down.serialised_bytes))
-                energy.append(client_joules(device, seconds))
-                seconds = _awaited(seconds, self.profile.deadline_seconds)
-            times.append(_cut(seconds, self.profile.deadline_seconds))
+                download = download_seconds(link, client.down.serialised_bytes)
+                seconds = _cut(RoundSeconds(download), self.deadline)
+                times.append(_awaited(seconds, self.deadline))
+            energy.append(client_joules(device, seconds))
         known = [value for value in energy if value is not None]
         return RoundCost(slowest(times), sum(known) if len(known) == len(energy) else None)
 
 
 def _awaited(seconds: RoundSeconds, deadline: float | None) -> RoundSeconds:
-    """A client that nothing came from, with the time that it was waited for."""
+    """A client's download before the deadline, with the time until there that it is waited for."""
     if deadline is None:
         return seconds
-    return RoundSeconds(seconds.download, max(0.0, deadline - seconds.total))
+    return RoundSeconds(seconds.download, deadline - seconds.download)
 
 
 def _cut(seconds: RoundSeconds, deadline: float | None) -> RoundSeconds:

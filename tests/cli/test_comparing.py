@@ -71,7 +71,8 @@ def test_compare_without_options(called: Called) -> None:
     assert out.startswith("15 runs\n")
     ((folders, where, fields),) = called.reports
     assert (folders, where) == ([folder], folder / "report")
-    assert (fields["target"], fields["profile"], fields["title"]) == (None, None, "comparison")
+    assert (fields["target"], fields["kept_targets"]) == ({}, {})
+    assert (fields["profile"], fields["title"]) == (None, "comparison")
     assert "wrote comparison/report/report.html" in out
 
 
@@ -101,7 +102,13 @@ def test_compare_with_every_option(called: Called) -> None:
     assert comparison.profile == wanted
     ((_, _, fields),) = called.reports
     assert fields["profile"] == wanted
-    assert fields["target"] == comparison.targets
+    assert fields["target"] == {}
+    assert fields["kept_targets"] == {
+        "files, iid, rank 4": 0.75,
+        "files, iid, rank 8": 0.5,
+        "files, dirichlet alpha 0.1, rank 4": 0.5,
+        "files, dirichlet alpha 0.1, rank 8": 0.5,
+    }
 
 
 @pytest.mark.parametrize(
@@ -171,15 +178,15 @@ def test_what_is_wrong_is_one_line(called: Called, options: list[str], message: 
 def test_report_takes_targets_and_profile_from_the_comparisons(
     called: Called, tmp_path: Path
 ) -> None:
-    """The first folder's come first, and what is asked for now before them."""
+    """The first folder's come first; one for all settings is one for all of its own."""
     base = {"data": {"name": "files", "train": "own.csv"}}
     phone = {"device": "phone", "network": "lte"}
-    for name, targets, profile in (
-        ("one", {"files, iid": 0.5}, None),
-        ("two", {"files, iid": 0.6, "": 0.7}, phone),
+    for name, targets, grid, profile in (
+        ("one", {"files, iid": 0.5}, {}, None),
+        ("two", {"files, iid": 0.6, "": 0.7}, {"partition": ["iid", "dirichlet"]}, phone),
     ):
         (tmp_path / name).mkdir()
-        made = Comparison.make(base, ["lora"], {}, targets=targets, profile=profile)
+        made = Comparison.make(base, ["lora"], grid, targets=targets, profile=profile)
         made.save(tmp_path / name)
         assert (tmp_path / name / FILE).is_file()
     code, out, _ = called.federa("report", "one", "two")
@@ -187,7 +194,8 @@ def test_report_takes_targets_and_profile_from_the_comparisons(
     assert "wrote one/report/report.html" in out
     ((folders, where, fields),) = called.reports
     assert (folders, where) == ([Path("one"), Path("two")], Path("one/report"))
-    assert fields["target"] == {"files, iid": 0.5, "": 0.7}
+    assert fields["target"] == {}
+    assert fields["kept_targets"] == {"files, iid": 0.5, "files, dirichlet": 0.7}
     assert fields["profile"] == Profile.model_validate(phone)
     assert fields["title"] == "one, two"
     assert fields["commands"] == ["federa report one two"]
@@ -195,8 +203,10 @@ def test_report_takes_targets_and_profile_from_the_comparisons(
     called.federa("report", "two", *options)
     folders, where, fields = called.reports[-1]
     assert (folders, where) == ([Path("two")], Path("there"))
-    assert fields["target"] == 0.9, "one for all replaces those that were kept"
-    called.federa("report", "two", "--target", "files, iid=0.8")
-    assert called.reports[-1][2]["target"] == {"files, iid": 0.8, "": 0.7}
+    assert fields["target"] == {"": 0.9}
     assert fields["profile"] == Profile.model_validate({"device": "laptop", "network": "wifi_50"})
     assert fields["title"] == "All"
+    called.federa("report", ".", "--target", "files, iid=0.8")
+    _, _, fields = called.reports[-1]
+    assert fields["target"] == {"files, iid": 0.8}
+    assert fields["kept_targets"]["files, dirichlet"] == 0.7, "at any depth"

@@ -34,6 +34,24 @@ def test_memory_is_no_more_than_a_container_may_take(
     assert available_bytes(tmp_path) == wanted
 
 
+@pytest.mark.parametrize(
+    ("stat", "wanted"),
+    [
+        ("active_file 300000\ninactive_file 200000\n", 1700000),
+        ("inactive_file 600000\n", 2000000),  # read later than memory.current
+        ("anon 500000\n", 1500000),
+        ("inactive_file many\n", 1500000),
+    ],
+)
+def test_pages_that_a_container_would_give_back_are_free(
+    tmp_path: Path, stat: str, wanted: int
+) -> None:
+    write(tmp_path / "proc", meminfo="MemAvailable: 3000 kB\n")
+    group = tmp_path / "sys/fs/cgroup"
+    write(group, memory__max="2000000\n", memory__current="500000\n", memory__stat=stat)
+    assert available_bytes(tmp_path) == wanted
+
+
 def test_memory_of_a_system_that_does_not_tell_is_all_of_it(tmp_path: Path) -> None:
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert available_bytes(tmp_path) == whole
@@ -82,9 +100,42 @@ def test_a_jetson_tells_volts_and_amperes_of_the_whole_module(tmp_path: Path) ->
     for gpu in (None, "GPU-0"):
         meter = find_meter(gpu, tmp_path)
         assert meter is not None
-        assert meter.what == "module, by its INA3221"
+        assert meter.what == "module, by its INA3221 (VDD_IN)"
         meter.start()
         assert meter.stop() == pytest.approx(12.0)
+
+
+AGX_ORIN = ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0")
+
+
+def agx_orin(root: Path, *rails: str) -> None:
+    """Rails of 5 V that draw 1, 2, 3, ... A; another chip's, and a sum that has no rail."""
+    folder = root / machine.INA3221 / "1-0040/hwmon/hwmon3"
+    for number, rail in enumerate(rails, start=1):
+        figures = {f"in{number}_input": "5000\n", f"curr{number}_input": f"{number}000\n"}
+        write(folder, **{f"in{number}_label": f"{rail}\n"}, **figures)
+    write(folder, in7_label="sum of shunt voltages\n")
+    memory = root / machine.INA3221 / "1-0041/hwmon/hwmon4"
+    write(memory, in2_label="VDDQ_VDD2_1V8AO\n", in2_input="5000\n", curr2_input="500\n")
+
+
+def test_the_rails_of_a_jetson_that_tells_no_whole_are_added_up(tmp_path: Path) -> None:
+    agx_orin(tmp_path, *AGX_ORIN)
+    meter = find_meter("GPU-0", tmp_path)
+    assert meter is not None
+    assert meter.what == "module, by its INA3221 (VDD_GPU_SOC + VDD_CPU_CV + VIN_SYS_5V0)"
+    meter.start()
+    assert meter.stop() == pytest.approx(5 + 10 + 15)
+
+
+def test_the_whole_goes_before_its_rails_and_some_of_them_are_no_meter(tmp_path: Path) -> None:
+    agx_orin(tmp_path / "whole", *AGX_ORIN, "VDD_IN")
+    meter = find_meter(None, tmp_path / "whole")
+    assert meter is not None
+    meter.start()
+    assert meter.stop() == pytest.approx(20)
+    agx_orin(tmp_path / "part", *AGX_ORIN[:2])
+    assert find_meter(None, tmp_path / "part") is None
 
 
 @pytest.mark.parametrize(("answer", "wanted"), [("71.25", 71.25), ("[N/A]", None)])

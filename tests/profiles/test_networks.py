@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from federa.profiles import GIVEN, NETWORKS, Lte
+from federa.profiles import (
+    ETHERNET_OVERHEAD,
+    GIVEN,
+    MEASURED_OVERHEAD,
+    NETWORKS,
+    PAYLOAD_OVERHEAD,
+    Ethernet100,
+    Ethernet1000,
+    FiveG,
+    Lte,
+    Wifi50,
+)
 from federa.registry import canonical, describe, names
 
 
@@ -18,6 +29,16 @@ def test_every_preset_is_found_and_says_where_its_figures_come_from() -> None:
         network = preset()
         assert network.source != GIVEN
         assert network.up_bits_per_second <= network.down_bits_per_second
+
+
+def test_headers_are_counted_once() -> None:
+    """Of 1514 bytes of a frame TCP carries 1448; on a line of Ethernet it takes 1538."""
+    measured = 1 + MEASURED_OVERHEAD
+    assert pytest.approx(measured * 1448 / 1514 - 1, abs=5e-4) == PAYLOAD_OVERHEAD
+    assert pytest.approx(measured * 1538 / 1514 - 1, abs=5e-4) == ETHERNET_OVERHEAD
+    overheads = [preset().overhead for preset in (Lte, FiveG, Wifi50, Ethernet100, Ethernet1000)]
+    wanted = [PAYLOAD_OVERHEAD, PAYLOAD_OVERHEAD, MEASURED_OVERHEAD]
+    assert overheads == [*wanted, ETHERNET_OVERHEAD, ETHERNET_OVERHEAD]
 
 
 def test_a_changed_figure_no_longer_claims_the_source() -> None:

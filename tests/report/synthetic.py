@@ -18,7 +18,8 @@ from federa.report.findings import (
     Setting,
     Share,
 )
-from federa.report.statistics import better, interval, median, paired
+from federa.report.reaching import by_seed
+from federa.report.statistics import better, interval, median, paired, reductions
 
 NUM_ROUNDS, NUM_CLIENTS = 40, 12
 NETWORK_RATES = {"lte": 0.8, "5g": 2.4, "wifi_50": 6.25, "ethernet_100": 12.5, "ethernet_1000": 125}
@@ -141,13 +142,8 @@ def _reached(series: Series) -> Reached:
 
 
 def _share(ours: list[Reached], full: list[Reached], what: str) -> Share:
-    of_full = {run.seed: getattr(run, what) for run in full if run.round is not None}
-    reductions = {
-        run.seed: 1 - getattr(run, what) / of_full[run.seed]
-        for run in ours
-        if run.round is not None and run.seed in of_full
-    }
-    return Share(median(list(reductions.values())), reductions)
+    found = reductions(by_seed(ours, what), by_seed(full, what))
+    return Share(median(list(found.values())), found)
 
 
 def _method(made: Made, runs: list[Series], full: list[Reached]) -> MethodResult:
@@ -200,7 +196,10 @@ def _network(made: Made, network: str, result: MethodResult, full: MethodResult)
         to_target = (parts[0] * middle, parts[1] * middle, parts[2] * middle)
         if of_full is not None and made.name != "full":
             reduction = 1 - sum(to_target) / (sum(_round_seconds(METHODS[-1], network)) * of_full)
-    return NetworkTime(network, made.name, to_target, parts, reduction)
+    by_seed = {
+        run.seed: run.round and tuple(part * run.round for part in parts) for run in result.reached
+    }
+    return NetworkTime(network, made.name, to_target, parts, reduction, by_seed)
 
 
 def _clients(distance: float) -> Clients:

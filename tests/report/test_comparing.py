@@ -100,17 +100,37 @@ def test_settings_have_targets_of_their_own():
     ]
     with pytest.raises(RunError, match="target: no setting 'c'; allowed: a, b"):
         find(runs, target={"c": 0.5})
+    kept = {"a": 0.6, "b": 0.7, "that failed": 0.8}
+
+    def targets(target):
+        return [one.target for one in find(runs, target=target, kept_targets=kept).settings]
+
+    assert targets(None) == [0.6, 0.7]
+    assert targets({"b": 0.1}) == [0.6, 0.1]
+    assert targets(0.2) == targets({"": 0.2}) == [0.2, 0.2]
+    assert targets({"": 0.2, "b": 0.1}) == [0.2, 0.1]
 
 
-def test_an_unfinished_run_counts_as_far_as_it_got():
+def test_an_unfinished_run_is_shown_but_neither_reaches_nor_misses_the_target():
     going = made_run("lora", 2, [0.2, 0.9], finished=False)
     findings = find([made_run("lora", 1), going], target=0.55)
     (setting,) = findings.settings
     (result,) = setting.methods
-    assert [(run.round, run.num_rounds) for run in result.reached] == [(4, 4), (2, 2)]
+    assert [(run.seed, run.round, run.num_rounds) for run in result.reached] == [(1, 4, 4)]
     assert result.test == {1: 0.7}
     assert setting.series[1].scores == [0.2, 0.9]
     assert "skewed: lora, seed 2: not finished (2 of 2 rounds); no final scores" in findings.notes
+
+
+def test_a_run_that_failed_counts_as_far_as_it_got(tmp_path):
+    (tmp_path / "failures.json").write_text('{"skewed/lora/seed-2": "full disk"}', encoding="utf-8")
+    place = tmp_path / "skewed" / "lora"
+    runs = [
+        made_run("lora", 1, path=place / "seed-1"),
+        made_run("lora", 2, [0.2, 0.3], finished=False, path=place / "seed-2"),
+    ]
+    (result,) = find(runs, target=0.55).settings[0].methods
+    assert [(run.round, run.num_rounds) for run in result.reached] == [(4, 4), (None, 2)]
 
 
 def test_the_default_target_is_of_finished_runs_if_there_are_any():
@@ -138,6 +158,28 @@ def test_pooled_full_fine_tuning_is_a_ceiling_for_all_settings_of_its_data():
     (alone_setting,) = find([pooled]).settings
     assert alone_setting.methods[0].test == {1: 0.9}
     assert alone_setting.ceiling == {}
+
+
+def test_every_setting_has_the_ceiling_that_was_made_for_it():
+    """Of pooled runs with other budgets; one that no comparison made serves where it is alone."""
+    alone = {"num_clients": 1}
+
+    def pooled(test, setting, ceiling_of=(), seed=1):
+        run = made_run("full", seed, setting=setting, test=test, facts=alone)
+        return replace(run, ceiling_of=ceiling_of)
+
+    settings = [made_run(setting=name) for name in ("short", "short skewed", "long")]
+    short, long = pooled(0.6, "short", ("short", "short skewed")), pooled(0.9, "long", ("long",))
+
+    def ceilings(*runs):
+        return [setting.ceiling for setting in find([*settings, *runs]).settings]
+
+    assert ceilings(short, long) == ceilings(long, short) == [{1: 0.6}, {1: 0.6}, {1: 0.9}]
+    assert ceilings(short, pooled(0.8, "own")) == [{1: 0.6}, {1: 0.6}, {1: 0.8}]
+    several = [pooled(0.8, "own"), pooled(0.7, "other"), pooled(0.5, "own", seed=2)]
+    assert ceilings(*several) == [{2: 0.5}] * 3
+    notes = find([*settings, *several]).notes
+    assert sum("one of several of a seed that could be" in note for note in notes) == 2
 
 
 def test_without_a_test_split_differences_are_of_validation():

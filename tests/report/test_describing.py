@@ -1,7 +1,7 @@
 from federa.profiles import Profile
 from federa.report.describing import description, environment, profile_in_words, shared_config
 from federa.yaml_text import read_yaml
-from report.made_runs import made_run
+from report.made_runs import made_run, rounds
 
 
 def test_a_setting_in_words():
@@ -15,8 +15,18 @@ def test_a_setting_in_words():
         "rounds": "4",
         "aggregation": "fedavg",
         "local training": "adamw, 1 epoch a round, batch 8, up to 64 tokens, constant rate",
+        "scored on the way": "every round",
         "seeds": "2, 10",
     }
+
+
+def test_what_scores_on_the_way_are_worth():
+    records = rounds([0.5, None, 0.6, None])
+    records[2].scores["validation"] |= {"num_examples": 1200, "standard_error": 0.014142}
+    found = description([made_run(records=records, config={"evaluation": {"every": 2}})])
+    assert found["scored on the way"] == (
+        "every 2 rounds, on 1,200 validation examples, standard error 1.4 points at the end"
+    )
 
 
 def test_all_clients_and_steps_in_words():

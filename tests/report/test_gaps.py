@@ -68,6 +68,14 @@ def test_settings_of_the_same_data_stand_together(made):
     ]
 
 
+def test_what_was_chosen_of_a_data_set_sets_it_apart(made):
+    first, second, _ = made.settings
+    parts = [replace(one, data=f"semeval, {part}") for one, part in ((first, "a"), (second, "b"))]
+    assert [one.name for one in data_sets(with_settings(made, *parts))] == [
+        f"semeval (minilm, accuracy, semeval, {part})" for part in "ab"
+    ]
+
+
 def test_the_number_of_examples_does_not_set_data_apart(made):
     first, second, _ = made.settings
     other = second.description | {"data": "semeval, 1,479 training examples"}

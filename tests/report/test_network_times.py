@@ -30,7 +30,7 @@ def test_time_to_the_target_is_that_of_the_seed_in_the_middle(profile):
     }
     reached = {
         "lora": [Reached(1, 4, 1), Reached(2, 4, 3), Reached(3, 4)],
-        "full": [Reached(1, 4, 2), Reached(2, 4), Reached(3, 4)],
+        "full": [Reached(1, 4, 2), Reached(3, 4)],  # seed 2 is still going
     }
     found = {
         one.method: one for one in network_times(runs, reached, profile) if one.network == "wire"
@@ -38,9 +38,11 @@ def test_time_to_the_target_is_that_of_the_seed_in_the_middle(profile):
     # a round of lora: 1.5 s down, 0.74 s, 1.5 s up; of full: 9.5 s, 0.74 s, 9.5 s
     assert found["lora"].to_target == pytest.approx((4.5, 2.22, 4.5))
     assert found["lora"].of_round == pytest.approx((1.5, 0.74, 1.5))
+    assert found["lora"].by_seed[2] == pytest.approx((4.5, 2.22, 4.5))
+    assert found["lora"].by_seed[3] is None
     assert found["full"].to_target is None
     assert found["full"].of_round == pytest.approx((9.5, 0.74, 9.5))
-    assert found["lora"].reduction == pytest.approx(1 - 3.74 / (2 * 19.74))  # of seed 1
+    assert found["lora"].reduction == pytest.approx(1 - 3.74 / (2 * 19.74))  # of seed 1 alone
     assert found["full"].reduction is None
 
 

@@ -12,6 +12,63 @@ def test_seeds_that_are_missing_or_few():
     assert find(three).notes == []
 
 
+RISING = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+
+
+def test_a_target_that_follows_from_where_the_runs_stopped():
+    runs = [made_run("full", 1, RISING), made_run("full", 2, [0.9] * 3 + [0.5] * 5)]
+    (note,) = [note for note in find(runs).notes if "follows from where" in note]
+    assert note.startswith("skewed: its target follows from where full stopped: on 1 of 2 seeds")
+    assert not any("follows" in note for note in find(runs, target=0.6).notes)
+    going = [*runs[1:], made_run("full", 3, RISING, finished=False)]
+    assert not any("follows" in note for note in find(going).notes)
+
+
+def test_a_target_that_says_nothing():
+    notes = find([made_run("lora", 1)], target=0.17).notes  # the best guess has 0.17
+    assert any("its target, 17.0 %, is no more than the best guess" in note for note in notes)
+    assert not any("best guess" in note for note in find([made_run("lora", 1)], target=0.2).notes)
+
+
+def test_methods_whose_target_the_scored_examples_decide():
+    runs = [made_run("lora", 1, [0.5]), made_run("lora", 2, [0.6]), made_run("full", 1, [0.57])]
+    for run in runs:
+        run.records[0].scores["validation"]["standard_error"] = 0.04
+    notes = [note for note in find(runs, target=0.55).notes if "standard error" in note]
+    assert len(notes) == 1
+    assert notes[0].endswith("method (seeds): full (1)")
+    notes = [note for note in find(runs, target=0.52).notes if "standard error" in note]
+    assert notes[0].endswith("method (seeds): lora (1)")
+
+
+def test_a_ceiling_that_may_be_higher():
+    tries = [{"learning_rate": rate, "best": score} for rate, score in ((0.01, 0.5), (0.02, 0.4))]
+    search = {"tries": tries, "chosen": 0.01}
+    alone = {"num_clients": 1}
+    pooled = made_run("full", 1, RISING, facts=alone, summary={"search": search})
+    notes = find([made_run("lora", 1), pooled], target=0.6).notes
+    assert any(
+        "pooled: its learning rate 0.01 is the lowest that was tried" in one for one in notes
+    )
+    assert any("pooled: on 1 of 1 seeds its best smoothed score is among" in one for one in notes)
+
+
+def test_rates_that_scored_the_same():
+    tries = [{"learning_rate": rate, "best": 0.5} for rate in (0.001, 0.01, 0.1)]
+    run = made_run("lora", 1, summary={"search": {"tries": tries, "chosen": 0.01}})
+    wanted = "skewed: lora: learning rate 0.01 was taken, but 0.001 and 0.1 scored the same"
+    assert wanted in find([run]).notes
+
+
+def test_runs_of_one_method_that_differ():
+    runs = [
+        made_run("lora", seed, config={"method": {"name": "lora", "rank": rank}})
+        for seed, rank in ((1, 4), (2, 8))
+    ]
+    assert "skewed: the runs of lora differ in method.rank" in find(runs).notes
+    assert not any("differ" in one for one in find([runs[0], made_run("bitfit", 2)]).notes)
+
+
 def test_one_seed_but_different_splits():
     runs = [made_run("lora", 1), made_run("full", 1, facts={"data_sha256": "e" * 64})]
     assert any(

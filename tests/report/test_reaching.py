@@ -5,10 +5,12 @@ from federa.report.reaching import (
     added,
     default_target,
     first_reached,
+    judge,
     mean_parts,
     middle,
     parts_of,
     reached,
+    rose_to_the_end,
     smooth,
     target_of,
 )
@@ -85,9 +87,26 @@ def test_no_target_without_scores():
 
 def test_a_given_target_may_be_by_setting():
     runs = [series("full", 1, [0.8])]
-    assert target_of(0.5, "iid", runs) == (0.5, "given")
+    assert target_of({"": 0.5}, "iid", runs) == (0.5, "given")
+    assert target_of({"": 0.5, "iid": 0.6}, "iid", runs) == (0.6, "given")
     assert target_of({"iid": 0.6}, "iid", runs) == (0.6, "given")
     assert target_of({"iid": 0.6}, "skewed", runs)[0] == pytest.approx(0.76)
+
+
+def test_a_run_rises_to_its_end_where_its_best_is_among_the_last():
+    assert rose_to_the_end(series("full", 1, [0.1, 0.2, 0.3, 0.5, 0.6, 0.6]))
+    falling = series("full", 1, [0.9, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1])
+    assert not rose_to_the_end(falling)
+    assert not rose_to_the_end(series("full", 1, [0.1, 0.2, 0.3, 0.4, 0.5])), "too short to tell"
+    level = [0.5] * 9
+    assert not rose_to_the_end(series("full", 1, level))
+
+
+def test_full_is_the_judge_and_else_the_best_method():
+    runs = [series("lora", 1, [0.9]), series("full", 1, [0.8]), series("full", 2, [0.6])]
+    assert judge(runs) == ("full", runs[1:])
+    assert judge([*runs[:1], series("bitfit", 1, [0.5])]) == ("lora", runs[:1])
+    assert judge([]) is None
 
 
 def test_parts_of_the_run_in_the_middle_add_up_to_the_median():

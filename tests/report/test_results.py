@@ -1,4 +1,5 @@
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -109,16 +110,25 @@ def test_shares_are_paired_by_seed():
         Reached(4, 9, 1, bytes=50.0),
     ]
     found = share_of(ours, full, "bytes")
-    assert found.reductions == pytest.approx({1: 0.9, 2: -0.2})
-    assert found.median == pytest.approx(0.35)
+    assert found.reductions == {1: pytest.approx(0.9), 2: pytest.approx(-0.2), 3: math.inf}
+    assert found.median == pytest.approx(0.9)
+
+
+def test_seeds_that_one_of_two_missed_are_the_least_or_the_greatest():
+    """Dropping them would judge a method on its successes alone."""
+    hit = [Reached(seed, 9, 4, bytes=100.0) for seed in (1, 2, 3)]
+    once = [hit[0], Reached(2, 9), Reached(3, 9)]
+    found = share_of(once, hit, "bytes")
+    assert found == Share(None, {1: 0.0, 2: -math.inf, 3: -math.inf})
+    assert share_of(hit, once, "bytes") == Share(None, {1: 0.0, 2: math.inf, 3: math.inf})
+    assert share_of(once, once, "bytes") == Share(0.0, {1: 0.0})
 
 
 def test_no_share_without_full_or_without_the_figure():
     ours, full = [Reached(1, 9, 2, bytes=100.0)], [Reached(1, 9, 4, bytes=1000.0)]
     assert share_of(ours, None, "bytes") is None
     assert share_of(ours, full, "seconds") is None
-    assert share_of([Reached(1, 9)], full, "bytes") == Share(None, {})
-    assert share_of(ours, [Reached(1, 9)], "bytes") == Share(None, {})
+    assert share_of([Reached(2, 9)], full, "bytes") == Share(None, {}), "no seed in common"
 
 
 def test_full_has_no_share_of_itself():

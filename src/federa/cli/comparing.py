@@ -90,7 +90,8 @@ def compare(
         outcome = run_comparison(comparison, out, display)
     display.console.print(display.table())
     if outcome.finished:
-        _report([out], out / "report", out.resolve().name, comparison.targets, comparison.profile)
+        kept = comparison.targets_by_setting()
+        _report([out], out / "report", out.resolve().name, {}, kept, comparison.profile)
     raise typer.Exit(1 if outcome.failures else 0)
 
 
@@ -108,11 +109,10 @@ def report(
 ) -> None:
     """Write a page, figures and tables on runs: scores, time, bytes and energy to a target."""
     targets, kept = _kept(folders)
-    given = _targets(target or [])
-    targets = given if "" in given else targets | given
     chosen = _profile(profile, network) or kept
     name = title or ", ".join(folder.resolve().name for folder in folders)
-    _report(folders, out or folders[0] / "report", name, targets, chosen)
+    given = _targets(target or [])
+    _report(folders, out or folders[0] / "report", name, given, targets, chosen)
 
 
 def _report(
@@ -120,6 +120,7 @@ def _report(
     out: Path,
     title: str,
     targets: Mapping[str, float],
+    kept_targets: Mapping[str, float],
     profile: Profile | None,
 ) -> None:
     """Write it and say where; without the library of the page, its tables."""
@@ -130,7 +131,8 @@ def _report(
         folders,
         out,
         title=title,
-        target=targets[""] if set(targets) == {""} else targets or None,
+        target=targets,
+        kept_targets=kept_targets,
         profile=profile,
         commands=[command] if sys.argv[1:2] == ["report"] else [],
     )
@@ -140,12 +142,15 @@ def _report(
 
 
 def _kept(folders: Sequence[Path]) -> tuple[dict[str, float], Profile | None]:
-    """Targets and profile that the folders' own comparisons have; the first counts."""
+    """Targets, by setting, and profile of the comparisons in the folders; the first counts."""
     from federa.compare import Comparison
     from federa.compare.plan import FILE
 
-    found = [Comparison.load(folder) for folder in folders if (folder / FILE).is_file()]
-    targets = {name: score for one in reversed(found) for name, score in one.targets.items()}
+    files = (file for folder in folders for file in sorted(folder.rglob(FILE)))
+    found = [Comparison.load(file.parent) for file in files]
+    targets: dict[str, float] = {}
+    for one in reversed(found):
+        targets |= one.targets_by_setting()
     return targets, next((one.profile for one in found if one.profile is not None), None)
 
 

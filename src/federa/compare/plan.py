@@ -139,6 +139,11 @@ class Comparison(BaseModel):
             found[name] = full
         return found
 
+    def targets_by_setting(self) -> dict[str, float]:
+        """The target of every setting that has one."""
+        named = {name: self.targets.get(name, self.targets.get("")) for name in self.settings()}
+        return {name: target for name, target in named.items() if target is not None}
+
     def cells(self) -> list[Cell]:
         """Every run, seed by seed, so that a grid that is stopped has whole seeds.
 

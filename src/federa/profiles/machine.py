@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -16,15 +16,21 @@ from typing import Protocol
 SYSTEM = Path("/")
 RAPL = "sys/class/powercap"
 INA3221 = "sys/bus/i2c/drivers/ina3221"
-MODULE_RAIL = "VDD_IN"
-"""What a Jetson module calls its whole supply."""
+MODULE_RAILS = (("VDD_IN",), ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"))
+"""A Jetson module's supply: the whole (Xavier NX, Orin NX, Orin Nano), or its parts (AGX Orin).
+
+Source of those of Orin: Linux, tegra234-p3767.dtsi and tegra234-p3701.dtsi. AGX Orin's fourth,
+VDDQ_VDD2_1V8AO, is taken to lie behind VIN_SYS_5V0. None of this was tried on the modules.
+"""
 SAMPLE_SECONDS = 0.2
 
 
 def available_bytes(system: Path = SYSTEM) -> int:
     """Main memory that a program may take: what is free, or what a container's limit leaves.
 
-    system: the root of the file system. Where it does not tell, all memory that there is.
+    system: the root of the file system. Where it does not tell, all memory that there is. Only
+    limits of cgroup v2 are known; file pages that nobody uses any more are not taken, as in the
+    kubelet's working set.
     """
     found = []
     with suppress(OSError, ValueError, StopIteration):
@@ -37,8 +43,16 @@ def available_bytes(system: Path = SYSTEM) -> int:
             int((group / name).read_text(encoding="ascii"))
             for name in ("memory.max", "memory.current")
         )
-        found.append(max(0, limit - used))
+        found.append(max(0, limit - max(0, used - _inactive_file_bytes(group))))
     return min(found, default=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
+def _inactive_file_bytes(group: Path) -> int:
+    """Cached pages that a control group would give back; 0 where it does not tell."""
+    with suppress(OSError, ValueError, StopIteration):
+        lines = (group / "memory.stat").read_text(encoding="ascii").splitlines()
+        return int(next(line for line in lines if line.startswith("inactive_file ")).split()[1])
+    return 0
 
 
 class PowerMeter(Protocol):
@@ -131,10 +145,15 @@ def _gpu_meter(gpu: str) -> PowerMeter | None:
 
 def _module_meter(system: Path) -> PowerMeter | None:
     with suppress(OSError, ValueError):
-        for label in sorted((system / INA3221).glob("*/hwmon/hwmon*/in*_label")):
-            if label.read_text(encoding="ascii").strip() == MODULE_RAIL:
-                _rail_watts(label)
-                return SampledMeter("module, by its INA3221", partial(_rail_watts, label))
+        labels = {
+            label.read_text(encoding="ascii").strip(): label
+            for label in sorted((system / INA3221).glob("*/hwmon/hwmon*/in*_label"))
+        }
+        for rails in MODULE_RAILS:
+            if labels.keys() >= set(rails):
+                read = partial(_module_watts, [labels[rail] for rail in rails])
+                read()
+                return SampledMeter(f"module, by its INA3221 ({' + '.join(rails)})", read)
     return None
 
 
@@ -160,6 +179,10 @@ def _gpu_watts(gpu: str) -> float:
     command.append("--format=csv,noheader,nounits")
     done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     return float(done.stdout)
+
+
+def _module_watts(labels: Sequence[Path]) -> float:
+    return sum(map(_rail_watts, labels))
 
 
 def _rail_watts(label: Path) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+import statistics
+from collections.abc import Collection, Iterable, Mapping
 
 from federa.report.findings import Interval
 from federa.report.statistics import median, spread
@@ -41,6 +42,26 @@ def middle_and_spread(
     if None in values:
         greatest = "beyond"
     return centre if least == greatest else f"{centre} ({least} to {greatest})"
+
+
+def saved(reductions: Mapping[int, float]) -> str:
+    """Reductions by seed in per cent: the median (least to greatest, where they differ).
+
+    Infinite ones, of seeds on which only one of two methods reached the target, are words.
+    """
+    if not reductions:
+        return NOTHING
+    values = sorted(reductions.values())
+    middle, least, greatest = map(_saved, (statistics.median(values), values[0], values[-1]))
+    return middle if least == greatest else f"{middle} ({least} to {greatest})"
+
+
+def _saved(value: float) -> str:
+    if math.isfinite(value):
+        return percent(value)
+    if math.isnan(value):
+        return "not decided"
+    return "not reached" if value < 0 else "reached alone"
 
 
 def percent(value: float | None) -> str:

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from federa.errors import RunError
 from federa.registry import names, nearest
 from federa.report.costs import series_of
-from federa.report.describing import description, environment, profile_in_words, shared_config
+from federa.report.describing import (
+    data_in_words,
+    description,
+    environment,
+    profile_in_words,
+    shared_config,
+)
 from federa.report.failures import Failures, failures_of, read_failures, without_result
 from federa.report.findings import (
     Clients,
@@ -35,9 +41,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of every setting; target: of all, by name, or None for that of each."""
+    """What is asked of every setting; targets: by name, "" for all that are not named."""
 
-    target: float | Mapping[str, float] | None
+    targets: Mapping[str, float]
     profile: Profile | None
     pooled: Sequence[Run]
     failures: Failures
@@ -47,24 +53,34 @@ def find(
     runs: Sequence[Run],
     *,
     target: float | Mapping[str, float] | None = None,
+    kept_targets: Mapping[str, float] | None = None,
     profile: Profile | None = None,
     title: str = "Comparison",
     commands: Iterable[str] = (),
 ) -> Findings:
     """Everything that a report on ``runs`` says; one run is enough.
 
+    target: for all settings, or by name, "" for all others; kept_targets: by name, of settings for
+    which ``target`` says nothing; one of a setting without runs does not matter.
     Raises: RunError if there are none, if a target names no setting, or if a setting mixes tasks.
     """
     if not runs:
         raise RunError("report: no runs to report on")
     federated, pooled = _separate(runs)
-    _check(_by_setting(federated), target)
+    asked = dict(target) if isinstance(target, Mapping) else {} if target is None else {"": target}
+    _check(_by_setting(federated), asked)
     distinct, doubled = _distinct(federated)
+    pooled, doubled_pooled = _distinct(pooled)
     by_setting = _by_setting(distinct)
     failures = read_failures(run.path for run in runs)
-    question = Question(target, profile, pooled, failures)
+    targets = asked if "" in asked else {**(kept_targets or {}), **asked}
+    question = Question(targets, profile, pooled, failures)
     settings = [_setting(name, group, question) for name, group in by_setting.items()]
-    own = (notes_on(setting, by_setting[setting.name], profile) for setting in settings)
+    ceilings = {name: ceiling_runs(group, pooled) for name, group in by_setting.items()}
+    own = (
+        notes_on(setting, by_setting[setting.name], profile, ceilings[setting.name])
+        for setting in settings
+    )
     return Findings(
         title=title,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -76,7 +92,7 @@ def find(
         environment=environment(runs),
         notes=[
             *chain.from_iterable(own),
-            *_left_out(doubled, pooled, by_setting),
+            *_left_out([*doubled, *doubled_pooled], pooled, by_setting, ceilings),
             *without_result(failures, settings),
             *notes_on_machines(runs),
         ],
@@ -84,7 +100,10 @@ def find(
 
 
 def _left_out(
-    doubled: Iterable[Run], pooled: Iterable[Run], by_setting: Mapping[str, Sequence[Run]]
+    doubled: Iterable[Run],
+    pooled: Iterable[Run],
+    by_setting: Mapping[str, Sequence[Run]],
+    ceilings: Mapping[str, Sequence[Run]],
 ) -> list[str]:
     """Runs that are in no table, and why."""
     lines = [
@@ -98,6 +117,11 @@ def _left_out(
             )
         elif run.summary is None:
             lines.append(f"{run.path}: not finished, so no ceiling")
+        elif not any(run in used for used in ceilings.values()):
+            lines.append(
+                f"{run.path}: left out; another run is the ceiling of its settings, or it is one "
+                "of several of a seed that could be"
+            )
     return lines
 
 
@@ -133,9 +157,9 @@ def _separate(runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
     return (federated, [run for run in runs if run.pooled]) if federated else (list(runs), [])
 
 
-def _check(by_setting: Mapping[str, Sequence[Run]], target: object) -> None:
-    for name in target if isinstance(target, Mapping) else ():
-        if name not in by_setting:
+def _check(by_setting: Mapping[str, Sequence[Run]], targets: Iterable[str]) -> None:
+    for name in targets:
+        if name and name not in by_setting:
             raise RunError(f"target: no setting {name!r}; {nearest(str(name), by_setting)}")
     for name, runs in by_setting.items():
         tasks = sorted({run.config.task.name for run in runs})
@@ -151,8 +175,8 @@ def _setting(name: str, runs: Sequence[Run], question: Question) -> Setting:
     series = [series_of(run, question.profile) for of_one in by_method.values() for run in of_one]
     finished = {(run.method, run.seed) for run in runs if run.summary is not None}
     whole = [one for one in series if (one.method, one.seed) in finished]
-    target, source = target_of(question.target, name, whole or series)
-    of_method = _reached(runs, series, target)
+    target, source = target_of(question.targets, name, whole or series)
+    of_method = _reached(runs, series, target, question.failures)
     config = runs[0].config
     return Setting(
         name=name,
@@ -178,6 +202,7 @@ def _setting(name: str, runs: Sequence[Run], question: Question) -> Setting:
         clients=_clients(runs),
         diagnostics=[found for run in runs if (found := diagnostics_of(run)) is not None],
         ceiling=_ceiling(runs, question.pooled),
+        data=data_in_words(config),
     )
 
 
@@ -193,14 +218,20 @@ def _by_method(runs: Iterable[Run]) -> dict[str, list[Run]]:
 
 
 def _reached(
-    runs: Iterable[Run], series: Iterable[Series], target: float | None
+    runs: Sequence[Run], series: Iterable[Series], target: float | None, failures: Failures
 ) -> dict[str, list[Reached]]:
-    lengths = {(run.method, run.seed): len(run.records) for run in runs}
-    found: dict[str, list[Reached]] = {}
+    """By method, of runs that are over; one that failed counts as far as it got."""
+    lengths = {
+        (run.method, run.seed): len(run.records)
+        for run in runs
+        if run.summary is not None or (run.setting, run.method, run.seed) in failures
+    }
+    found: dict[str, list[Reached]] = {run.method: [] for run in runs}
     for one in series:
-        length = lengths[one.method, one.seed]
-        here = Reached(one.seed, length) if target is None else reached(one, length, target)
-        found.setdefault(one.method, []).append(here)
+        length = lengths.get((one.method, one.seed))
+        if length is not None:
+            here = Reached(one.seed, length) if target is None else reached(one, length, target)
+            found[one.method].append(here)
     return found
 
 
@@ -265,9 +296,26 @@ def diagnostics_of(run: Run) -> DiagnosticSeries | None:
 
 def _ceiling(runs: Sequence[Run], pooled: Iterable[Run]) -> dict[int, float]:
     """Test (else validation) score of pooled full fine-tuning on the same data, by seed."""
-    same = [run for run in pooled if _is_ceiling(run, runs[0])]
     has_test = any(final_scores(run, "test") for run in runs)
-    return scores_of(same, "test" if has_test else "validation")
+    return scores_of(ceiling_runs(runs, pooled), "test" if has_test else "validation")
+
+
+def ceiling_runs(runs: Sequence[Run], pooled: Iterable[Run]) -> list[Run]:
+    """Of finished pooled runs on the data of a setting: the one of each seed that was made for it,
+    else the only one that no comparison made for others."""
+    setting, found = runs[0].setting, []
+    by_seed: dict[int, list[Run]] = {}
+    for run in pooled:
+        if run.summary is not None and _is_ceiling(run, runs[0]):
+            by_seed.setdefault(run.seed, []).append(run)
+    for candidates in by_seed.values():
+        own = [run for run in candidates if setting in (*run.ceiling_of, run.setting)]
+        others = [run for run in candidates if not run.ceiling_of]
+        for fitting in (own, others):
+            if fitting:
+                found += fitting if len(fitting) == 1 else []
+                break
+    return found
 
 
 def _is_ceiling(pooled: Run, run: Run) -> bool:

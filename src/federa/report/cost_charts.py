@@ -17,8 +17,9 @@ from federa.report.charts import (
     rounded,
     shown,
 )
-from federa.report.findings import MethodResult, NetworkTime, Reached, Setting, Share
+from federa.report.findings import MethodResult, NetworkTime, Reached, Setting
 from federa.report.look import Look
+from federa.report.reaching import totals
 from federa.report.score_charts import in_order
 from federa.report.statistics import median
 from federa.report.units import BYTES, JOULES, SECONDS, Unit, percent_less, suiting, written
@@ -54,7 +55,8 @@ def _network(setting: Setting, look: Look, network: str, times: list[NetworkTime
     for time in sorted(times, key=lambda time: look.place(time.method)):
         label = look.labels[time.method]
         total = sum(time.to_target) if time.to_target else None
-        text = _reached_text(SECONDS, total, time.reduction, setting)
+        values = list(totals(time.by_seed).values())
+        text = _text_of_seeds(SECONDS, total, values, time.reduction, setting)
         words.append({"method": label, "at": rounded((total or 0) / unit.size), "text": text})
         if time.to_target:
             rows += [
@@ -160,7 +162,7 @@ def _to_target(
     for result in results:
         label, own = look.labels[result.method], values[result.method]
         middle = median(own)
-        text = _text_of_seeds(scale, middle, own, _share(result, what), setting)
+        text = _text_of_seeds(scale, middle, own, _reduction(result, what), setting)
         furthest = max((value for value in own if value is not None), default=0.0)
         words.append({"method": label, "at": rounded(furthest / unit.size), "text": text})
         rows += [
@@ -190,21 +192,24 @@ def _value(run: Reached, what: str) -> float | None:
     return None if run.round is None else value
 
 
-def _share(result: MethodResult, what: str) -> Share | None:
-    return {"bytes": result.bytes_reduction, "joules": result.energy_reduction}[what]
+def _reduction(result: MethodResult, what: str) -> float | None:
+    share = {"bytes": result.bytes_reduction, "joules": result.energy_reduction}[what]
+    return share.median if share else None
 
 
 def _text_of_seeds(
     scale: tuple[Unit, ...],
     middle: float | None,
     values: list[float | None],
-    share: Share | None,
+    reduction: float | None,
     setting: Setting,
 ) -> str:
+    if not values:
+        return "no run is over"
     missing = values.count(None)
     if middle is None and missing < len(values):
         return f"not reached on {missing} of {len(values)} seeds"
-    text = _reached_text(scale, middle, share.median if share else None, setting)
+    text = _reached_text(scale, middle, reduction, setting)
     return (
         text
         if middle is None or not missing

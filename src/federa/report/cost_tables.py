@@ -11,6 +11,7 @@ from federa.report.cells import (
     middle_and_spread,
     number,
     percent,
+    saved,
     unit_of_column,
 )
 from federa.report.findings import MethodResult, Reached, Setting, Share
@@ -21,7 +22,8 @@ from federa.report.units import BYTES, JOULES, SECONDS, Unit
 
 MEDIANS = (
     "Median over the seeds (least to greatest, where they differ); a seed that did not reach the "
-    "target counts as later than all that did."
+    "target counts as later than all that did. Reductions are paired by seed: the least where full "
+    "alone reached the target, the greatest where the method alone did, none where neither did."
 )
 MODELLED = "Seconds and energy are modelled, not measured."
 
@@ -46,7 +48,7 @@ def cost_table(setting: Setting) -> Table:
     if any(run.joules is not None for of_one in runs for run in of_one):
         columns.append(_to_target("energy", runs, lambda run: run.joules, JOULES))
     columns += [
-        (f"{what} than full (%)", [_saved(share) for share in shares])
+        (f"{what} than full (%)", [saved(share.reductions if share else {}) for share in shares])
         for what, shares in _shares(setting.methods).items()
         if any(share is not None and share.reductions for share in shares)
     ]
@@ -86,6 +88,8 @@ def _how_many(runs: Sequence[Reached]) -> str:
 
 def _rounds(runs: Sequence[Reached]) -> str:
     rounds = [run.round for run in runs]
+    if not runs:
+        return "no run is over"
     if median(rounds) is None:
         lengths = sorted({run.num_rounds for run in runs})
         return f"not in {' or '.join(map(str, lengths))} rounds"
@@ -110,10 +114,6 @@ def _shares(methods: Iterable[MethodResult]) -> dict[str, list[Share | None]]:
         "fewer bytes": [result.bytes_reduction for result in results],
         "less energy": [result.energy_reduction for result in results],
     }
-
-
-def _saved(share: Share | None) -> str:
-    return NOTHING if share is None else percent(share.median)
 
 
 def networks_table(setting: Setting) -> Table:

@@ -30,7 +30,7 @@ def flops_of(run: Run) -> list[float] | None:
 
 
 def run_costs(run: Run, profile: Profile, network: Network | None = None) -> list[RoundCost] | None:
-    """Every round of a run; network: in place of the profile's own.
+    """Every round of a run; network: in place of the profile's own, over which nobody is late.
 
     None where the run does not say what its clients computed.
     """

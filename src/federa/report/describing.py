@@ -29,8 +29,27 @@ def description(runs: Sequence[Run]) -> dict[str, str]:
         "rounds": f"{config.federation.num_rounds:,}",
         "aggregation": _in_words(config.rule),
         "local training": _training(config),
+        "scored on the way": _scoring(runs),
         "seeds": ", ".join(str(seed) for seed in sorted({run.seed for run in runs})),
     }
+
+
+def data_in_words(config: RunConfig) -> str:
+    """The data set and what was chosen of it."""
+    return _in_words(config.data)
+
+
+def _scoring(runs: Sequence[Run]) -> str:
+    """How often and on what a run is scored while it goes on, and how sure such a score is."""
+    every = runs[0].config.evaluation.every
+    often = "every round" if every == 1 else f"every {every} rounds"
+    last = next((one for run in runs for one in reversed(run.records) if one.scores), None)
+    scores = {} if last is None else last.scores.get("validation", {})
+    if "num_examples" not in scores:
+        return often
+    said = f"{often}, on {scores['num_examples']:,} validation examples"
+    error = scores.get("standard_error")
+    return said if error is None else f"{said}, standard error {100 * error:.2g} points at the end"
 
 
 def _in_words(record: Any) -> str:

@@ -45,7 +45,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Reached:
-    """Where one run reached the target; every field but seed and num_rounds is None if it did not.
+    """Where a run that is over reached the target; all but seed and num_rounds None if nowhere.
 
     round: the first whose smoothed score is at least the target; the rest is cumulative to there,
     and None too where no profile was given.
@@ -70,9 +70,10 @@ class Reached:
 
 @dataclass(frozen=True)
 class Share:
-    """Bytes or seconds up to the target, of those of full fine-tuning, paired by seed.
+    """Bytes, seconds or joules up to the target, of those of full fine-tuning, paired by seed.
 
-    reductions: 1 - ours / full for each seed on which both reached the target; median of them.
+    reductions: 1 - ours / full for each seed on which one of them reached the target, -inf where it
+    was full alone and inf where it was the method alone; median of them, None if it is not finite.
     """
 
     median: float | None
@@ -137,8 +138,8 @@ class Difference:
 class NetworkTime:
     """Modelled seconds of one method up to the target over one network, median over the seeds.
 
-    of_round: the same three parts of a mean round; reduction: against full fine-tuning, median of
-    the seeds on which both reached the target.
+    of_round: the same three parts of a mean round; reduction: against full fine-tuning, median as
+    in ``Share``; by_seed: the three parts up to the target, None where it was not reached.
     """
 
     network: str
@@ -146,6 +147,7 @@ class NetworkTime:
     to_target: tuple[float, float, float] | None
     of_round: tuple[float, float, float]
     reduction: float | None
+    by_seed: dict[int, tuple[float, float, float] | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,11 @@ class DiagnosticSeries:
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting and all methods in it; ceiling: pooled full fine-tuning, test score by seed."""
+    """One setting and all methods in it.
+
+    ceiling: pooled full fine-tuning, test score by seed; data: the data set and what was chosen of
+    it, in words.
+    """
 
     name: str
     description: dict[str, str]
@@ -194,6 +200,7 @@ class Setting:
     clients: Clients | None
     diagnostics: list[DiagnosticSeries]
     ceiling: dict[int, float] = field(default_factory=dict)
+    data: str = ""
 
 
 @dataclass(frozen=True)

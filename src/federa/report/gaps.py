@@ -78,7 +78,7 @@ def data_sets(findings: Findings) -> list[DataSet]:
     times = Counter(data for data, *_ in groups)
     found = []
     for (data, *others), settings in groups.items():
-        kind = ", ".join(in_words(one) for one in others if one)
+        kind = ", ".join(in_words(one) for one in others if one and one != data)
         found.append(
             DataSet(f"{data} ({kind})" if times[data] > 1 else data, _by_name(data, settings))
         )
@@ -91,7 +91,7 @@ def _identity(setting: Setting) -> tuple[str, ...]:
     if "data" not in said:
         return (setting.name,)
     data = said["data"].rpartition(", ")[0] or said["data"]  # without the number of its examples
-    return data, said.get("model", ""), said.get("task", ""), setting.score
+    return data, said.get("model", ""), said.get("task", ""), setting.score, setting.data
 
 
 def _by_name(data: str, settings: list[Setting]) -> dict[str, Setting]:

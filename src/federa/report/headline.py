@@ -102,9 +102,11 @@ def _missing(setting: Setting, look: Look) -> list[str]:
     missed = {method: sum(run.round is None for run in reached) for method, reached in runs.items()}
     never = [method for method, number in missed.items() if number == len(runs[method])]
     sentences = []
+    lengths = sorted({run.num_rounds for method in never for run in runs[method]})
     if never:
         sentences.append(
-            f"Target not reached in {setting.num_rounds} rounds by {_names(never, look)}."
+            f"Target not reached in {' or '.join(map(str, lengths))} rounds by "
+            f"{_names(never, look)}."
         )
     sentences += [
         f"Target not reached on {number} of {len(runs[method])} seeds by {_names([method], look)}."

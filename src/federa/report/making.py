@@ -27,19 +27,27 @@ def make_report(
     *,
     title: str,
     target: float | Mapping[str, float] | None = None,
+    kept_targets: Mapping[str, float] | None = None,
     profile: Profile | None = None,
     commands: Sequence[str] = (),
 ) -> list[Path]:
     """Report on the runs below ``folders`` in the folder ``out``; what was written, tables first.
 
-    target: for all settings, or by setting; commands: how to make the report again, after those
-    that made the runs. Tables are written even where the library of the page is missing.
+    target, kept_targets: as ``find`` takes them; commands: how to make the report again, after
+    those that made the runs. Tables are written even where the library of the page is missing.
     Raises: RunError, ConfigError.
     """
     runs = read_runs(folders)
     made_by = dict.fromkeys(run.environment.get("command") for run in runs)
     known = [command for command in made_by if command]
-    findings = find(runs, target=target, profile=profile, title=title, commands=[*known, *commands])
+    findings = find(
+        runs,
+        target=target,
+        kept_targets=kept_targets,
+        profile=profile,
+        title=title,
+        commands=[*known, *commands],
+    )
     beside_paper = paper_table(findings)
     across = overview_tables(findings)
     tables = write_tables([*all_tables(findings), *across, beside_paper], out / TABLES)

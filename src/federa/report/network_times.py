@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from federa.profiles import NETWORKS, Network, RoundSeconds
 from federa.report.costs import run_costs
 from federa.report.findings import NetworkTime, Reached
-from federa.report.reaching import FULL, Parts, added, mean_parts, middle
-from federa.report.statistics import median
+from federa.report.reaching import FULL, Parts, added, mean_parts, middle, totals
+from federa.report.statistics import median, reductions
 
 if TYPE_CHECKING:
     from federa.profiles import Profile
@@ -39,16 +39,14 @@ def _over(
     profile: Profile,
 ) -> list[NetworkTime]:
     """Every method over one network."""
-    rounds: dict[str, list[list[Parts]]] = {}
+    rounds: dict[str, dict[int, list[Parts]]] = {}
     for method, runs in by_method.items():
-        known = [costs for run in runs if (costs := _seconds(run, profile, network)) is not None]
-        if len(known) == len(runs):
+        found = {run.seed: _seconds(run, profile, network) for run in runs}
+        known = {seed: costs for seed, costs in found.items() if costs is not None}
+        if len(known) == len(found):
             rounds[method] = known
     to_target = {
-        method: {
-            one.seed: _until(one, of_run)
-            for one, of_run in zip(reached[method], of_runs, strict=True)
-        }
+        method: {one.seed: _until(one, of_runs[one.seed]) for one in reached[method]}
         for method, of_runs in rounds.items()
     }
     full = to_target.get(FULL, {})
@@ -57,8 +55,9 @@ def _over(
             network=network.name,
             method=method,
             to_target=middle(list(to_target[method].values())),
-            of_round=mean_parts([one for of_run in of_runs for one in of_run]),
+            of_round=mean_parts([one for of_run in of_runs.values() for one in of_run]),
             reduction=None if method == FULL else _reduction(to_target[method], full),
+            by_seed=to_target[method],
         )
         for method, of_runs in rounds.items()
     ]
@@ -87,6 +86,5 @@ def _until(reached: Reached, rounds: Sequence[Parts]) -> Parts | None:
 
 
 def _reduction(ours: Mapping[int, Parts | None], full: Mapping[int, Parts | None]) -> float | None:
-    """Median over the seeds on which both reached the target of 1 - ours / full."""
-    pairs = [(ours[seed], full[seed]) for seed in ours if seed in full]
-    return median([1 - sum(one) / sum(other) for one, other in pairs if one and other])
+    """Of all seconds, the median over the seeds."""
+    return median(list(reductions(totals(ours), totals(full)).values()))

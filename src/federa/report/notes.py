@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from federa.report.costs import flops_of
+from federa.report.cells import percent
+from federa.report.charts import joined
+from federa.report.costs import flops_of, series_of
+from federa.report.reaching import GIVEN, judge, rose_to_the_end
+from federa.report.results import learning_rates, tried_rates
 
 if TYPE_CHECKING:
     from federa.profiles import Profile
@@ -14,25 +19,31 @@ if TYPE_CHECKING:
 
 FEW_SEEDS = 3
 MAY_DIFFER = frozenset(("name", "seed", "method", "engine", "profile", "train.learning_rate"))
-"""Keys of a configuration in which the runs of one setting may differ."""
+"""Keys of a configuration in which the runs of one setting may differ; ``method`` only between
+methods."""
 
 
-def notes_on(setting: Setting, runs: Sequence[Run], profile: Profile | None) -> list[str]:
-    """The notes on one setting and its runs."""
+def notes_on(
+    setting: Setting, runs: Sequence[Run], profile: Profile | None, ceiling: Sequence[Run] = ()
+) -> list[str]:
+    """The notes on one setting and its runs; ceiling: the pooled runs that are held beside them."""
     found = [
-        *_on_seeds(setting.methods),
+        *_on_seeds(runs),
         *_on_unfinished(runs),
         *_on_splits(runs),
         *_on_configs(runs),
+        *_on_target(setting),
+        *_on_near_misses(setting, runs),
         *_on_rates(setting.methods),
+        *_on_ceiling(ceiling),
     ]
     if profile is not None:
         found += _on_model(runs, profile)
     return [f"{setting.name}: {note}" for note in found]
 
 
-def _on_seeds(methods: Iterable[MethodResult]) -> Iterator[str]:
-    counts = {result.method: len(result.reached) for result in methods}
+def _on_seeds(runs: Iterable[Run]) -> Iterator[str]:
+    counts = Counter(run.method for run in runs)
     most = max(counts.values(), default=0)
     if most == 1:
         yield "one seed: no intervals, and no method is called better"
@@ -63,16 +74,25 @@ def _on_splits(runs: Iterable[Run]) -> Iterator[str]:
 
 
 def _on_configs(runs: Sequence[Run]) -> Iterator[str]:
-    contents = [dict(_flat(run.config.model_dump(mode="json"))) for run in runs]
-    keys = dict.fromkeys(key for content in contents for key in content)
+    contents = [(run.method, dict(_flat(run.config.model_dump(mode="json")))) for run in runs]
     different = [
         key
-        for key in keys
+        for key in _different([content for _, content in contents])
         if not any(key == allowed or key.startswith(f"{allowed}.") for allowed in MAY_DIFFER)
-        and len({str(content.get(key)) for content in contents}) > 1
     ]
     if different:
         yield f"its runs differ in {', '.join(different)}"
+    for method in dict.fromkeys(name for name, _ in contents):
+        of_one = _different([content for name, content in contents if name == method])
+        own = [key for key in of_one if key.startswith("method.")]
+        if own:
+            yield f"the runs of {method} differ in {', '.join(own)}"
+
+
+def _different(contents: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The keys whose value is not the same in all."""
+    keys = dict.fromkeys(key for content in contents for key in content)
+    return [key for key in keys if len({str(content.get(key)) for content in contents}) > 1]
 
 
 def _flat(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -83,15 +103,86 @@ def _flat(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, An
             yield f"{above}{key}", value
 
 
+def _on_target(setting: Setting) -> Iterator[str]:
+    """What a target is worth that was not named beforehand."""
+    if setting.target is None:
+        return
+    if setting.baseline is not None and setting.target <= setting.baseline:
+        yield (
+            f"its target, {percent(setting.target)} %, is no more than the best guess without the "
+            f"input scores ({percent(setting.baseline)} %): reaching it says nothing"
+        )
+    ends = {(result.method, run.seed) for result in setting.methods for run in result.reached}
+    found = judge(one for one in setting.series if (one.method, one.seed) in ends)
+    if setting.target_source == GIVEN or found is None:
+        return
+    method, own = found
+    rising = sum(map(rose_to_the_end, own))
+    if rising:
+        yield (
+            f"its target follows from where {method} stopped: on {rising} of {len(own)} seeds its "
+            "best smoothed score is among the last, so that other numbers of rounds would set "
+            "another target and give other reductions; a fixed --target would not"
+        )
+
+
+def _on_near_misses(setting: Setting, runs: Iterable[Run]) -> Iterator[str]:
+    """Methods of which the scored examples decide whether they reached the target."""
+    if setting.target is None:
+        return
+    best = {(one.method, one.seed): max(one.smoothed, default=None) for one in setting.series}
+    near: dict[str, int] = {}
+    for run in runs:
+        score, error = best.get((run.method, run.seed)), _standard_error(run)
+        if score is not None and error is not None and abs(score - setting.target) < error:
+            near[run.method] = near.get(run.method, 0) + 1
+    if near:
+        seeds = ", ".join(f"{method} ({number})" for method, number in near.items())
+        yield (
+            "the best smoothed score is within one standard error of the target, so that the "
+            f"examples that were scored decide whether it was reached; method (seeds): {seeds}"
+        )
+
+
+def _standard_error(run: Run) -> float | None:
+    """Of the last score on the way."""
+    for record in reversed(run.records):
+        if "validation" in record.scores:
+            found = record.scores["validation"].get("standard_error")
+            return None if found is None else float(found)
+    return None
+
+
 def _on_rates(methods: Iterable[MethodResult]) -> Iterator[str]:
     for result in methods:
-        for rate in sorted(set(result.learning_rates.values()) & result.tried.keys()):
-            ends = {min(result.tried): "lowest", max(result.tried): "highest"}
-            if rate in ends:
-                yield (
-                    f"{result.method}: its learning rate {rate:g} is the {ends[rate]} that was "
-                    "tried; a better one may lie beyond"
-                )
+        yield from _on_rate(result.method, result.learning_rates.values(), result.tried)
+
+
+def _on_rate(
+    name: str, rates: Iterable[float], tried: Mapping[float, float | None]
+) -> Iterator[str]:
+    for rate in sorted(set(rates) & tried.keys()):
+        ends = {min(tried): "lowest", max(tried): "highest"}
+        if rate in ends and len(tried) > 1:
+            yield (
+                f"{name}: its learning rate {rate:g} is the {ends[rate]} that was tried; a better "
+                "one may lie beyond"
+            )
+        equal = [f"{one:g}" for one in tried if one != rate and tried[one] == tried[rate]]
+        if equal:
+            yield f"{name}: learning rate {rate:g} was taken, but {joined(equal)} scored the same"
+
+
+def _on_ceiling(runs: Sequence[Run]) -> Iterator[str]:
+    """Whether the pooled runs are as good as they could be."""
+    yield from _on_rate("pooled", learning_rates(runs).values(), tried_rates(runs))
+    scored = [one for run in runs if (one := series_of(run, None)).smoothed]
+    rising = sum(map(rose_to_the_end, scored))
+    if rising:
+        yield (
+            f"pooled: on {rising} of {len(scored)} seeds its best smoothed score is among the "
+            "last, so that more rounds might raise the ceiling"
+        )
 
 
 def _on_model(runs: Sequence[Run], profile: Profile) -> Iterator[str]:

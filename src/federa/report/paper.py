@@ -8,13 +8,15 @@ task, nor over what network.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
 
-from federa.report.cells import NOTHING, percent
-from federa.report.findings import Findings, MethodResult, NetworkTime, Setting
-from federa.report.reaching import FULL
+from federa.report.cells import NOTHING, percent, saved
+from federa.report.findings import Findings, Setting
+from federa.report.reaching import FULL, Parts, parts_of, totals
 from federa.report.rendering import Table
-from federa.report.statistics import median, spread
+from federa.report.statistics import median, reductions
 
+PartsBySeed: TypeAlias = Mapping[int, Parts | None]
 OURS = "federa"
 REDUCTIONS = {"RoBERTa": (0.959, 0.979, 0.969), "DeBERTaV3": (0.973, 0.965, 0.965)}
 """By model; the order of the three tasks is the paper's."""
@@ -52,76 +54,42 @@ def paper_table(findings: Findings) -> Table:
 
 def _rows(setting: Setting) -> Iterator[tuple[str, ...]]:
     """One row for the profile as it is, and one for every network."""
-    results = {result.method: result for result in setting.methods}
-    if OURS not in results or FULL not in results:
+    if not {OURS, FULL} <= {result.method for result in setting.methods}:
         return
     place = ("here", setting.description.get("model", NOTHING), setting.name)
-    share = results[OURS].time_reduction
-    if share is not None:
-        yield (
-            *place,
-            "of the profile",
-            _of_seeds(share.reductions),
-            percent(_against_others(results)),
-            percent(_paired(results[OURS], results[FULL], "compute_seconds")),
-        )
-    by_network: dict[str, dict[str, NetworkTime]] = {}
+    if any(result.method == OURS and result.time_reduction for result in setting.methods):
+        of_profile = {
+            result.method: {run.seed: parts_of(run) for run in result.reached}
+            for result in setting.methods
+        }
+        yield (*place, "of the profile", *_saved(of_profile))
+    by_network: dict[str, dict[str, PartsBySeed]] = {}
     for one in setting.networks:
-        by_network.setdefault(one.network, {})[one.method] = one
+        by_network.setdefault(one.network, {})[one.method] = one.by_seed
     for network, methods in by_network.items():
         if OURS in methods and FULL in methods:
-            ours, full = methods[OURS], methods[FULL]
-            others = [one for name, one in methods.items() if name not in (OURS, FULL)]
-            yield (
-                *place,
-                network,
-                percent(ours.reduction),
-                percent(_less(_total(ours), min(filter(None, map(_total, others)), default=None))),
-                percent(_less(_part(ours), _part(full))),
-            )
+            yield (*place, network, *_saved(methods))
 
 
-def _of_seeds(reductions: Mapping[int, float]) -> str:
-    """Median over the seeds, least and greatest where there are several."""
-    ends = spread(list(reductions.values()))
-    if ends is None:
-        return "not reached"
-    middle = percent(median(list(reductions.values())))
-    return (
-        middle if len(reductions) == 1 else f"{middle} ({percent(ends[0])} to {percent(ends[1])})"
-    )
-
-
-def _paired(ours: MethodResult, other: MethodResult, what: str) -> float | None:
-    """Median of 1 - ours / other over the seeds on which both reached the target."""
-    base = {run.seed: getattr(run, what) for run in other.reached}
-    found = [_less(getattr(run, what), base.get(run.seed)) for run in ours.reached]
-    return median([value for value in found if value is not None])
-
-
-def _against_others(results: Mapping[str, MethodResult]) -> float | None:
-    """Against the method, other than full fine-tuning, with the least median time."""
-    times = {
+def _saved(methods: Mapping[str, PartsBySeed]) -> tuple[str, str, str]:
+    """Less time than full, than the fastest other method by its median, less computing than full;
+    all paired by seed."""
+    times = {name: totals(parts) for name, parts in methods.items()}
+    middles = {
         name: middle
-        for name, result in results.items()
-        if name not in (OURS, FULL)
-        and (middle := median([run.seconds for run in result.reached])) is not None
+        for name, of_seeds in times.items()
+        if name not in (OURS, FULL) and (middle := median(list(of_seeds.values()))) is not None
     }
-    if not times:
-        return None
-    return _paired(results[OURS], results[min(times, key=lambda name: times[name])], "seconds")
-
-
-def _less(ours: float | None, other: float | None) -> float | None:
-    return None if ours is None or not other else 1 - ours / other
-
-
-def _total(time: NetworkTime) -> float | None:
-    return None if time.to_target is None else sum(time.to_target)
-
-
-def _part(time: NetworkTime) -> float | None:
-    return None if time.to_target is None else time.to_target[1]
+    fastest = min(middles, key=lambda name: middles[name], default=None)
+    computing = {
+        name: {seed: part and part[1] for seed, part in methods[name].items()}
+        for name in (OURS, FULL)
+    }
+    return (
+        saved(reductions(times[OURS], times[FULL])),
+        saved(reductions(times[OURS], times[fastest])) if fastest else NOTHING,
+        saved(reductions(computing[OURS], computing[FULL])),
+    )
 
 
 def what_differs(findings: Findings) -> list[str]:

@@ -13,7 +13,7 @@ WINDOW = 3
 SMOOTHING = (
     "mean of a scored round and the two scored before it, or of as many as there are at the start"
 )
-FULL = "full"
+FULL, GIVEN = "full", "given"
 SHARE_OF_BEST = 0.95
 
 Parts: TypeAlias = tuple[float, float, float]
@@ -57,31 +57,56 @@ def reached(series: Series, num_rounds: int, target: float) -> Reached:
     )
 
 
-def default_target(runs: Iterable[Series]) -> tuple[float | None, str]:
-    """95 % of the best smoothed score of full fine-tuning, mean over seeds, and this in words.
+def judge(runs: Iterable[Series]) -> tuple[str, list[Series]] | None:
+    """The method that sets the target where nobody named one, and its runs that were scored.
 
-    Of the best method where full fine-tuning is not among the runs; None if nothing was scored.
+    Full fine-tuning, or the best method where that is not among the runs; None if nothing was
+    scored.
     """
-    best: dict[str, list[float]] = {}
+    scored: dict[str, list[Series]] = {}
     for run in runs:
         if run.smoothed:
-            best.setdefault(run.method, []).append(max(run.smoothed))
-    if not best:
+            scored.setdefault(run.method, []).append(run)
+    if not scored:
+        return None
+    method = FULL if FULL in scored else max(scored, key=lambda name: _mean_best(scored[name]))
+    return method, scored[method]
+
+
+def _mean_best(runs: Iterable[Series]) -> float:
+    return statistics.fmean(max(run.smoothed) for run in runs)
+
+
+def rose_to_the_end(run: Series) -> bool:
+    """Whether the best smoothed score is among the last ones, so that more rounds might beat it."""
+    best = max(run.smoothed)
+    return len(run.smoothed) >= 2 * WINDOW and best not in run.smoothed[:-WINDOW]
+
+
+def default_target(runs: Iterable[Series]) -> tuple[float | None, str]:
+    """95 % of the best smoothed score of the ``judge``, mean over seeds, and this in words."""
+    found = judge(runs)
+    if found is None:
         return None, "no run was scored"
-    method = FULL if FULL in best else max(best, key=lambda name: statistics.fmean(best[name]))
+    method, own = found
     whose = "full fine-tuning" if method == FULL else f"{method}, the best method here"
-    number = len(best[method])
+    number = len(own)
     seeds = f" (mean of {number} seeds)" if number > 1 else ""
     source = f"{100 * SHARE_OF_BEST:.0f} % of the best smoothed validation score of {whose}{seeds}"
-    return SHARE_OF_BEST * statistics.fmean(best[method]), source
+    return SHARE_OF_BEST * _mean_best(own), source
 
 
 def target_of(
-    given: float | Mapping[str, float] | None, setting: str, runs: Iterable[Series]
+    given: Mapping[str, float], setting: str, runs: Iterable[Series]
 ) -> tuple[float | None, str]:
-    """The target of a setting, and where it comes from; given: for all settings, or by name."""
-    wanted = given.get(setting) if isinstance(given, Mapping) else given
-    return default_target(runs) if wanted is None else (wanted, "given")
+    """The target of a setting, and where it comes from; given: by name, "" for all others."""
+    wanted = given.get(setting, given.get(""))
+    return default_target(runs) if wanted is None else (wanted, GIVEN)
+
+
+def by_seed(runs: Iterable[Reached], what: str) -> dict[int, float | None]:
+    """A figure of ``Reached`` by seed; None where the target was not reached."""
+    return {run.seed: None if run.round is None else getattr(run, what) for run in runs}
 
 
 def parts_of(run: Reached) -> Parts | None:
@@ -89,6 +114,11 @@ def parts_of(run: Reached) -> Parts | None:
     if run.download_seconds is None or run.compute_seconds is None or run.upload_seconds is None:
         return None
     return run.download_seconds, run.compute_seconds, run.upload_seconds
+
+
+def totals(runs: Mapping[int, Parts | None]) -> dict[int, float | None]:
+    """The parts together, by seed."""
+    return {seed: None if parts is None else sum(parts) for seed, parts in runs.items()}
 
 
 def added(rows: Sequence[Parts]) -> Parts:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from federa.measure import best_round, total_seconds
 from federa.report.costs import flops_of, memory
 from federa.report.findings import Interval, MethodResult, Reached, Share
-from federa.report.reaching import FULL
-from federa.report.statistics import interval, median
+from federa.report.reaching import FULL, by_seed
+from federa.report.statistics import interval, median, reductions
 from federa.search import read_outcome
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def method_result(
         validation_interval=_interval(validation),
         all_scores=_all_scores(runs),
         best_rounds=_best_rounds(runs),
-        learning_rates=_learning_rates(runs),
-        tried=_tried(runs),
+        learning_rates=learning_rates(runs),
+        tried=tried_rates(runs),
         reached=reached[method],
         time_reduction=time,
         bytes_reduction=traffic,
@@ -81,21 +81,17 @@ def _shares(method: str, reached: Mapping[str, list[Reached]]) -> list[Share | N
 
 
 def share_of(ours: Sequence[Reached], full: Sequence[Reached] | None, what: str) -> Share | None:
-    """How much less than full fine-tuning it took to the target, where both reached it.
+    """How much less than full fine-tuning it took to the target, as ``reductions`` counts seeds.
 
-    what: a figure of ``Reached``. None where full fine-tuning is not there or has no such figure.
+    what: a figure of ``Reached``. None where full fine-tuning is not there or a run that reached
+    the target has no such figure.
     """
     if full is None:
         return None
-    base = {run.seed: getattr(run, what) for run in full if run.round is not None}
-    if base and all(value is None for value in base.values()):
+    if any(run.round is not None and not getattr(run, what) for run in (*ours, *full)):
         return None
-    reductions = {
-        run.seed: 1 - amount / base[run.seed]
-        for run in ours
-        if (amount := getattr(run, what)) is not None and base.get(run.seed)
-    }
-    return Share(median(list(reductions.values())), reductions)
+    found = reductions(by_seed(ours, what), by_seed(full, what))
+    return Share(median(list(found.values())), found)
 
 
 def _mean_bytes(runs: Iterable[Run]) -> tuple[float, float, float]:
@@ -149,12 +145,13 @@ def _best_rounds(runs: Iterable[Run]) -> dict[int, int]:
     return {seed: round for seed, round in found.items() if round is not None}
 
 
-def _learning_rates(runs: Iterable[Run]) -> dict[int, float]:
+def learning_rates(runs: Iterable[Run]) -> dict[int, float]:
+    """Of every run, by seed; a run that is still choosing has none."""
     rates = {run.seed: run.config.train.learning_rate for run in runs}
     return {seed: rate for seed, rate in rates.items() if isinstance(rate, float)}
 
 
-def _tried(runs: Iterable[Run]) -> dict[float, float | None]:
+def tried_rates(runs: Iterable[Run]) -> dict[float, float | None]:
     """Validation score by learning rate, of the first run that searched."""
     for run in runs:
         outcome = _outcome(run)

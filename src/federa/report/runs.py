@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Run:
     """One run as it is on disk; summary: None while it is not finished.
 
-    setting and method: as its comparison calls them, else its name and its method's; pooled: one
-    client that holds everything.
+    setting and method: as its comparison calls them, else its name and its method's; ceiling_of:
+    the settings that its comparison made it for, if it is a pooled one.
     """
 
     path: Path
@@ -38,6 +38,7 @@ class Run:
     summary: dict[str, Any] | None
     environment: dict[str, Any]
     clients: dict[str, Any] | None
+    ceiling_of: tuple[str, ...] = ()
 
     @property
     def seed(self) -> int:
@@ -46,7 +47,7 @@ class Run:
 
     @property
     def pooled(self) -> bool:
-        """Whether nothing is federated."""
+        """Whether nothing is federated: one client holds everything."""
         return self.facts.num_clients == 1
 
 
@@ -95,11 +96,13 @@ def read_run(path: Path) -> Run:
         summary=home.summary(),
         environment=_json(path / ENVIRONMENT) or {},
         clients=_json(path / CLIENTS),
+        ceiling_of=tuple(place.get("ceiling_of", ())),
     )
 
 
 PLACE = "comparison.json"
-"""In a run folder: the setting and the method that it stands for in a comparison."""
+"""In a run folder: the setting and the method that it stands for in a comparison, and of a pooled
+run the settings that it is the ceiling of."""
 
 
 def _json(path: Path) -> dict[str, Any] | None:

@@ -45,12 +45,30 @@ def better(difference: Interval, first: str, second: str) -> str | None:
 def median(values: Collection[float | None]) -> float | None:
     """The median, where None stands for more than any number (a target that was not reached).
 
-    None if there are no values, or if the median itself is of those that stand for more.
+    None if there are no values, or if the median itself is not finite.
     """
     if not values:
         return None
     middle = statistics.median(math.inf if value is None else value for value in values)
     return middle if math.isfinite(middle) else None
+
+
+def reductions(
+    ours: Mapping[int, float | None], theirs: Mapping[int, float | None]
+) -> dict[int, float]:
+    """1 - ours / theirs on the seeds that both have, where None is a target that was not reached.
+
+    Where only theirs is None it is the greatest there can be (inf), where only ours is, the least
+    (-inf); a seed on which both are is left out.
+    """
+    found = {}
+    for seed in sorted(ours.keys() & theirs.keys()):
+        one, other = ours[seed], theirs[seed]
+        if one is not None and other is not None:
+            found[seed] = 1 - one / other
+        elif one is not None or other is not None:
+            found[seed] = -math.inf if one is None else math.inf
+    return found
 
 
 def spread(values: Collection[float | None]) -> tuple[float, float] | None:
