@@ -58,7 +58,9 @@ def calibrate(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Of the CPU; all that there are by default.")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=0, help="How long, beside loading and reading the power.")] = 30.0,
+    seconds: Annotated[
+        float, typer.Option(min=0, help="How long, beside loading and reading the power.")
+    ] = 30.0,
 ) -> None:
     """Measure this machine, for profile: {device: my-machine.yaml}."""
     from federa.calibration import calibrate as measure
