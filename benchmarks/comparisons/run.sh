@@ -15,7 +15,7 @@ main() { # data seeds
         --search-rounds 4 --pooled --grid partition="$settings" --out "$out/$1"
 }
 single() { # data
-    federa compare "$here/$1.yaml" --methods federa,lora,full --seeds 1 --rates 3 --search-rounds 2 \
+    federa compare "$here/$1.yaml" --methods federa,lora,full --seeds 1 --rates 4 --search-rounds 2 \
         --pooled --out "$out/$1"
 }
 main semeval2010task8 1 || status=1
