@@ -11,6 +11,7 @@ from typing import Any
 from federa.checkpoint import CLIENTS, CONFIG, END, ENVIRONMENT, FACTS, RECORDS, SUMMARY, RunFacts
 from federa.config import RunConfig
 from federa.measure import Bytes, ClientRecord, RoundRecord
+from federa.report.findings import Findings
 from federa.report.runs import PLACE, Run
 from federa.training_cost import TrainingCost
 from federa.types import ClientFailure, Plan
@@ -106,6 +107,12 @@ def made_run(
         environment=dict(environment or {}),
         clients=clients,
     )
+
+
+def said(findings: Findings) -> list[str]:
+    """All notes, those of a setting with its name before them."""
+    own = [f"{one.name}: {note}" for one in findings.settings for note in one.notes]
+    return [*own, *findings.notes]
 
 
 def _score(scores: Mapping[str, Any]) -> float:

@@ -8,7 +8,7 @@ from federa.report.comparing import diagnostics_of, find
 from federa.report.findings import DiagnosticSeries
 from federa.report.reaching import SMOOTHING
 from federa.report.runs import read_runs
-from report.made_runs import client, made_run, rounds, write_run
+from report.made_runs import client, made_run, rounds, said, write_run
 
 CLIENTS = {
     "axis": "relation",
@@ -48,7 +48,7 @@ def test_one_run_makes_a_report():
     assert setting.clients.distance == 0.4
     assert setting.clients.random_distance == 0.1
     assert result.time_reduction is None
-    assert "skewed: one seed: no intervals, and no method is called better" in findings.notes
+    assert "skewed: one seed: no intervals, and no method is called better" in said(findings)
 
 
 def test_clients_without_labels_are_not_drawn():
@@ -119,7 +119,7 @@ def test_an_unfinished_run_is_shown_but_neither_reaches_nor_misses_the_target():
     assert [(run.seed, run.round, run.num_rounds) for run in result.reached] == [(1, 4, 4)]
     assert result.test == {1: 0.7}
     assert setting.series[1].scores == [0.2, 0.9]
-    assert "skewed: lora, seed 2: not finished (2 of 2 rounds); no final scores" in findings.notes
+    assert "skewed: lora, seed 2: not finished (2 of 2 rounds); no final scores" in said(findings)
 
 
 def test_a_run_that_failed_counts_as_far_as_it_got(tmp_path):
@@ -151,10 +151,10 @@ def test_pooled_full_fine_tuning_is_a_ceiling_for_all_settings_of_its_data():
     assert [setting.name for setting in findings.settings] == ["iid", "skewed"]
     assert [setting.ceiling for setting in findings.settings] == [{1: 0.9}, {1: 0.9}]
     assert (
-        sum("not full fine-tuning on the data of a setting" in one for one in findings.notes) == 2
+        sum("not full fine-tuning on the data of a setting" in one for one in said(findings)) == 2
     )
     going = replace(pooled, summary=None)
-    assert any("so no ceiling" in note for note in find([*runs[:2], going]).notes)
+    assert any("so no ceiling" in note for note in said(find([*runs[:2], going])))
     (alone_setting,) = find([pooled]).settings
     assert alone_setting.methods[0].test == {1: 0.9}
     assert alone_setting.ceiling == {}
@@ -178,7 +178,7 @@ def test_every_setting_has_the_ceiling_that_was_made_for_it():
     assert ceilings(short, pooled(0.8, "own")) == [{1: 0.6}, {1: 0.6}, {1: 0.8}]
     several = [pooled(0.8, "own"), pooled(0.7, "other"), pooled(0.5, "own", seed=2)]
     assert ceilings(*several) == [{2: 0.5}] * 3
-    notes = find([*settings, *several]).notes
+    notes = said(find([*settings, *several]))
     assert sum("one of several of a seed that could be" in note for note in notes) == 2
 
 
@@ -200,7 +200,7 @@ def test_a_run_that_is_there_twice_counts_once_and_finished():
     (result,) = findings.settings[0].methods
     assert result.test == {1: 0.6}
     assert len(result.reached) == 1
-    assert sum("there twice" in note for note in findings.notes) == 2
+    assert sum("there twice" in note for note in said(findings)) == 2
 
 
 def test_failures_are_shown_with_their_method(tmp_path):
@@ -208,7 +208,7 @@ def test_failures_are_shown_with_their_method(tmp_path):
     (tmp_path / "failures.json").write_text(json.dumps(failures), encoding="utf-8")
     findings = find([made_run("lora", 1, path=tmp_path / "skewed" / "lora" / "seed-1")])
     assert findings.settings[0].methods[0].failures == {2: "out of memory"}
-    assert "skewed: bitfit, seed 1 failed: no biases" in findings.notes
+    assert "skewed: bitfit, seed 1 failed: no biases" in said(findings)
 
 
 def test_nothing_to_report_on():

@@ -5,7 +5,7 @@ from federa.report.comparing import find
 from federa.report.findings import Reached
 from federa.report.network_times import network_times, networks_of
 from report.conftest import NETWORK
-from report.made_runs import client, made_run, rounds
+from report.made_runs import client, made_run, rounds, said
 
 NAMES = [preset().name for preset in NETWORKS]
 
@@ -69,4 +69,4 @@ def test_findings_hold_the_networks_of_a_profile(make_profile):
     assert own[0].reduction == pytest.approx(setting.methods[0].time_reduction.median)
     assert setting.methods[0].fits is False
     assert findings.profile["dropout"] == "0.1 of the clients of a round return nothing"
-    assert any("2 of 2 runs were not made under this profile" in note for note in findings.notes)
+    assert any("2 of 2 runs were not made under this profile" in note for note in said(findings))

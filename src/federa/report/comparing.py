@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import chain, combinations
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from federa.errors import RunError
@@ -77,10 +77,6 @@ def find(
     question = Question(targets, profile, pooled, failures)
     settings = [_setting(name, group, question) for name, group in by_setting.items()]
     ceilings = {name: ceiling_runs(group, pooled) for name, group in by_setting.items()}
-    own = (
-        notes_on(setting, by_setting[setting.name], profile, ceilings[setting.name])
-        for setting in settings
-    )
     return Findings(
         title=title,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -91,7 +87,6 @@ def find(
         configs={name: shared_config(group) for name, group in by_setting.items()},
         environment=environment(runs),
         notes=[
-            *chain.from_iterable(own),
             *_left_out([*doubled, *doubled_pooled], pooled, by_setting, ceilings),
             *without_result(failures, settings),
             *notes_on_machines(runs),
@@ -178,7 +173,7 @@ def _setting(name: str, runs: Sequence[Run], question: Question) -> Setting:
     target, source = target_of(question.targets, name, whole or series)
     of_method = _reached(runs, series, target, question.failures)
     config = runs[0].config
-    return Setting(
+    found = Setting(
         name=name,
         description=description(runs),
         score=config.task.main_score,
@@ -204,6 +199,8 @@ def _setting(name: str, runs: Sequence[Run], question: Question) -> Setting:
         ceiling=_ceiling(runs, question.pooled),
         data=data_in_words(config),
     )
+    used = ceiling_runs(runs, question.pooled)
+    return replace(found, notes=notes_on(found, runs, question.profile, used))
 
 
 def _by_method(runs: Iterable[Run]) -> dict[str, list[Run]]:

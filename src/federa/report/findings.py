@@ -183,7 +183,7 @@ class Setting:
     """One setting and all methods in it.
 
     ceiling: pooled full fine-tuning, test score by seed; data: the data set and what was chosen of
-    it, in words.
+    it, in words; notes: what a reader must know besides the numbers.
     """
 
     name: str
@@ -201,6 +201,7 @@ class Setting:
     diagnostics: list[DiagnosticSeries]
     ceiling: dict[int, float] = field(default_factory=dict)
     data: str = ""
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,8 @@ class Findings:
     """Everything that a report says.
 
     smoothing: in words; profile: name and what it assumes, by key; commands: how to make it again;
-    configs: for each setting, what its runs share, as YAML; environment: versions and hardware.
+    configs: for each setting, what its runs share, as YAML; environment: versions and hardware;
+    notes: beside those of the settings.
     """
 
     title: str

@@ -14,7 +14,7 @@ from federa.report.results import learning_rates, tried_rates
 
 if TYPE_CHECKING:
     from federa.profiles import Profile
-    from federa.report.findings import MethodResult, Setting
+    from federa.report.findings import Setting
     from federa.report.runs import Run
 
 FEW_SEEDS = 3
@@ -34,12 +34,12 @@ def notes_on(
         *_on_configs(runs),
         *_on_target(setting),
         *_on_near_misses(setting, runs),
-        *_on_rates(setting.methods),
+        *_on_rates(setting, ceiling),
         *_on_ceiling(ceiling),
     ]
     if profile is not None:
         found += _on_model(runs, profile)
-    return [f"{setting.name}: {note}" for note in found]
+    return found
 
 
 def _on_seeds(runs: Iterable[Run]) -> Iterator[str]:
@@ -120,9 +120,9 @@ def _on_target(setting: Setting) -> Iterator[str]:
     rising = sum(map(rose_to_the_end, own))
     if rising:
         yield (
-            f"its target follows from where {method} stopped: on {rising} of {len(own)} seeds its "
-            "best smoothed score is among the last, so that other numbers of rounds would set "
-            "another target and give other reductions; a fixed --target would not"
+            f"its target follows from where {method} stopped, whose best smoothed score is among "
+            f"its last on {rising} of {len(own)} seeds: with more rounds target and reductions "
+            "would be others; name a target beforehand for a claim"
         )
 
 
@@ -153,29 +153,32 @@ def _standard_error(run: Run) -> float | None:
     return None
 
 
-def _on_rates(methods: Iterable[MethodResult]) -> Iterator[str]:
-    for result in methods:
-        yield from _on_rate(result.method, result.learning_rates.values(), result.tried)
-
-
-def _on_rate(
-    name: str, rates: Iterable[float], tried: Mapping[float, float | None]
-) -> Iterator[str]:
-    for rate in sorted(set(rates) & tried.keys()):
-        ends = {min(tried): "lowest", max(tried): "highest"}
-        if rate in ends and len(tried) > 1:
+def _on_rates(setting: Setting, ceiling: Sequence[Run]) -> Iterator[str]:
+    """Methods whose rate is at an end of those tried, or no better than another."""
+    searched = [(one.method, one.learning_rates, one.tried) for one in setting.methods]
+    searched.append(("pooled", learning_rates(ceiling), tried_rates(ceiling)))
+    ends: dict[str, list[str]] = {"highest": [], "lowest": []}
+    equal = []
+    for name, rates, tried in searched:
+        for rate in sorted(set(rates.values()) & tried.keys()):
+            at = {min(tried): "lowest", max(tried): "highest"}.get(rate)
+            if at is not None and len(tried) > 1:
+                ends[at].append(f"{name} ({rate:g})")
+            others = [f"{one:g}" for one in tried if one != rate and tried[one] == tried[rate]]
+            if others:
+                same = joined(others)
+                equal.append(f"{name}: learning rate {rate:g} was taken; {same} scored the same")
+    for end, found in ends.items():
+        if found:
             yield (
-                f"{name}: its learning rate {rate:g} is the {ends[rate]} that was tried; a better "
+                f"the {end} learning rate that was tried was taken for {joined(found)}; a better "
                 "one may lie beyond"
             )
-        equal = [f"{one:g}" for one in tried if one != rate and tried[one] == tried[rate]]
-        if equal:
-            yield f"{name}: learning rate {rate:g} was taken, but {joined(equal)} scored the same"
+    yield from equal
 
 
 def _on_ceiling(runs: Sequence[Run]) -> Iterator[str]:
-    """Whether the pooled runs are as good as they could be."""
-    yield from _on_rate("pooled", learning_rates(runs).values(), tried_rates(runs))
+    """Whether more rounds might have raised the ceiling."""
     scored = [one for run in runs if (one := series_of(run, None)).smoothed]
     rising = sum(map(rose_to_the_end, scored))
     if rising:
