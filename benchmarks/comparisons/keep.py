@@ -22,9 +22,11 @@ OF_RUN = (
 
 def keep(comparison: Path, out: Path) -> int:
     """Copy the small files of every finished run; how many there are."""
+    finished = [path.parent for path in sorted(comparison.glob("runs/*/summary.json"))]
+    if not finished:
+        return 0
     out.mkdir(parents=True, exist_ok=True)
     copy(comparison, out, OF_COMPARISON)
-    finished = [path.parent for path in sorted(comparison.glob("runs/*/summary.json"))]
     for run in finished:
         kept = out / "runs" / run.name
         kept.mkdir(parents=True, exist_ok=True)
