@@ -41,7 +41,7 @@ def test_parts_of_a_bar_are_download_compute_and_upload(setting, look):
         ("Full", "upload", 4.0),
     ]
     assert chart.title == "LTE"
-    assert chart.alt.endswith("FeDeRA: 1 min, 90 % less; 1 of 3 seeds missed it; Full: 10.0 min.")
+    assert chart.alt.endswith("FeDeRA: 1 min, 90 % less; 1 of 3 missed; Full: 10.0 min.")
 
 
 def test_not_reached_is_written_where_the_bar_would_be(setting, look):
@@ -75,7 +75,7 @@ def test_a_seed_that_did_not_reach_the_target_is_told(setting, look):
     for reached in (some, few):
         one = replace(setting.methods[0], reached=reached, bytes_reduction=None)
         texts.append(bytes_chart(replace(setting, methods=[one]), look).alt)
-    assert texts[0].endswith("FeDeRA: 2 GB; 1 of 3 seeds missed it.")
+    assert texts[0].endswith("FeDeRA: 2 GB; 1 of 3 missed.")
     assert texts[1].endswith("FeDeRA: not reached on 2 of 3 seeds.")
 
 

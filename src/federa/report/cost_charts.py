@@ -213,7 +213,7 @@ def _text_of_seeds(
     return (
         text
         if middle is None or not missing
-        else f"{text}; {missing} of {len(values)} seeds missed it"
+        else f"{text}; {missing} of {len(values)} missed"
     )
 
 
