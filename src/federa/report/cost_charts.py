@@ -210,11 +210,7 @@ def _text_of_seeds(
     if middle is None and missing < len(values):
         return f"not reached on {missing} of {len(values)} seeds"
     text = _reached_text(scale, middle, reduction, setting)
-    return (
-        text
-        if middle is None or not missing
-        else f"{text}; {missing} of {len(values)} missed"
-    )
+    return text if middle is None or not missing else f"{text}; {missing} of {len(values)} missed"
 
 
 def _seed_bars(look: Look, bars: list[Row], words: list[Row], title: str) -> Spec:
