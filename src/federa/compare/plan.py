@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from federa.config import REGISTRIES, RunConfig
+from federa.compare.naming import label_of, slug
+from federa.config import RunConfig
 from federa.config_errors import explain
 from federa.errors import ConfigError
 from federa.files import write_atomically
@@ -26,8 +25,6 @@ FILE = "comparison.yaml"
 RATE, SHORT_RATE = "train.learning_rate", "train.lr"
 FACTORS = {1: (1.0,), 2: (1.0, 2.5), 3: (0.4, 1.0, 2.5), 4: (0.4, 1.0, 2.5, 6.0)}
 """Learning rates that are tried, as multiples of a method's default, by their number."""
-MOST_LETTERS = 60
-"""Of a setting's name in the name of a folder."""
 MAY_CHANGE = frozenset(("methods", "num_seeds", "targets", "pooled", "profile"))
 """What another call on the same folder may ask for anew; runs that are there stay what they are."""
 ELSEWHERE = {"seed": "--seeds", "method": "--methods", "method.name": "--methods", "name": "--out"}
@@ -126,14 +123,14 @@ class Comparison(BaseModel):
         data = whole.data.name
         if not self.grid:
             partition = whole.model_dump(mode="json")["partition"]
-            return {f"{data}, {_label('partition', partition)}": dict(self.base)}
+            return {f"{data}, {label_of('partition', partition)}": dict(self.base)}
         for values in itertools.product(*self.grid.values()):
             full, parts = dict(self.base), []
             for key, value in zip(self.grid, values, strict=True):
                 full = _with(full, key, value)
-                parts.append(_label(key, value))
+                parts.append(label_of(key, value))
             name = ", ".join([str(data), *parts])
-            if _slug(name) in map(_slug, found):
+            if slug(name) in map(slug, found):
                 raise ConfigError(f"--grid: {name} is there twice")
             RunConfig.parse(full)
             found[name] = full
@@ -180,7 +177,7 @@ class Comparison(BaseModel):
     ) -> Cell:
         """One run; label: what its method is called, if not by its name."""
         label = label or method
-        stem = f"{_slug(setting)}.{label}.seed-"
+        stem = f"{slug(setting)}.{label}.seed-"
         record = _method(full.get("method"), method)
         given = {**full, "method": record, "seed": seed, "name": f"{stem}{seed}"}
         given["train"] = {**given.get("train", {}), "learning_rate": self._rate(full, method)}
@@ -278,32 +275,6 @@ def _budget(pooled: Cell, federated: Cell) -> str:
 def _content(cells: list[Cell]) -> str:
     """What runs do, whatever they are called."""
     return str([cell.config.model_dump(exclude={"name"}) for cell in cells])
-
-
-def _label(key: str, value: Any) -> str:
-    """How a setting is called after one of its values: dirichlet alpha 0.1, rank 8.
-
-    Of a registered record, its name and what departs from its defaults.
-    """
-    last = key.rpartition(".")[2]
-    if not isinstance(value, Mapping):
-        return str(value) if key in REGISTRIES else f"{last} {value}"
-    name = str(value.get("name", last))
-    defaults = {}
-    if key in REGISTRIES:
-        kinds = dict(zip(names(REGISTRIES[key]), REGISTRIES[key], strict=True))
-        fields = kinds[canonical(f"--grid {key}", name, REGISTRIES[key])].model_fields
-        defaults = {field: info.default for field, info in fields.items()}
-    own = [f"{k} {v}" for k, v in value.items() if k != "name" and defaults.get(k) != v]
-    return " ".join([name, *own])
-
-
-def _slug(text: str) -> str:
-    """A name for a folder; a long one is told from others by a digest of what was cut off."""
-    name = re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")
-    if len(name) <= MOST_LETTERS:
-        return name
-    return f"{name[: MOST_LETTERS - 9]}-{sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _round(value: float) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from federa.errors import RunError
 from federa.registry import names, nearest
+from federa.report.ceilings import ceiling_runs, left_out
 from federa.report.costs import series_of
 from federa.report.describing import (
     data_in_words,
@@ -30,7 +31,7 @@ from federa.report.findings import (
 )
 from federa.report.network_times import network_times
 from federa.report.notes import notes_on, notes_on_machines
-from federa.report.reaching import FULL, SMOOTHING, reached, target_of
+from federa.report.reaching import SMOOTHING, reached, target_of
 from federa.report.results import final_scores, method_result, scores_of
 from federa.report.statistics import better, paired
 
@@ -87,37 +88,11 @@ def find(
         configs={name: shared_config(group) for name, group in by_setting.items()},
         environment=environment(runs),
         notes=[
-            *_left_out([*doubled, *doubled_pooled], pooled, by_setting, ceilings),
+            *left_out([*doubled, *doubled_pooled], pooled, by_setting, ceilings),
             *without_result(failures, settings),
             *notes_on_machines(runs),
         ],
     )
-
-
-def _left_out(
-    doubled: Iterable[Run],
-    pooled: Iterable[Run],
-    by_setting: Mapping[str, Sequence[Run]],
-    ceilings: Mapping[str, Sequence[Run]],
-) -> list[str]:
-    """Runs that are in no table, and why."""
-    lines = [
-        f"{run.path}: left out; its setting, method and seed are there twice" for run in doubled
-    ]
-    for run in pooled:
-        if not any(_is_ceiling(run, group[0]) for group in by_setting.values()):
-            lines.append(
-                f"{run.path}: left out; all data at one place, but not full fine-tuning on the "
-                "data of a setting"
-            )
-        elif run.summary is None:
-            lines.append(f"{run.path}: not finished, so no ceiling")
-        elif not any(run in used for used in ceilings.values()):
-            lines.append(
-                f"{run.path}: left out; another run is the ceiling of its settings, or it is one "
-                "of several of a seed that could be"
-            )
-    return lines
 
 
 def _by_setting(runs: Iterable[Run]) -> dict[str, list[Run]]:
@@ -172,7 +147,8 @@ def _setting(name: str, runs: Sequence[Run], question: Question) -> Setting:
     whole = [one for one in series if (one.method, one.seed) in finished]
     target, source = target_of(question.targets, name, whole or series)
     of_method = _reached(runs, series, target, question.failures)
-    config = runs[0].config
+    config, pooled = runs[0].config, ceiling_runs(runs, question.pooled)
+    has_test = any(final_scores(run, "test") for run in runs)
     found = Setting(
         name=name,
         description=description(runs),
@@ -196,11 +172,10 @@ def _setting(name: str, runs: Sequence[Run], question: Question) -> Setting:
         networks=network_times(by_method, of_method, question.profile) if question.profile else [],
         clients=_clients(runs),
         diagnostics=[found for run in runs if (found := diagnostics_of(run)) is not None],
-        ceiling=_ceiling(runs, question.pooled),
+        ceiling=scores_of(pooled, "test" if has_test else "validation"),
         data=data_in_words(config),
     )
-    used = ceiling_runs(runs, question.pooled)
-    return replace(found, notes=notes_on(found, runs, question.profile, used))
+    return replace(found, notes=notes_on(found, runs, question.profile, pooled))
 
 
 def _by_method(runs: Iterable[Run]) -> dict[str, list[Run]]:
@@ -288,38 +263,4 @@ def diagnostics_of(run: Run) -> DiagnosticSeries | None:
             ]
             for quantity in quantities
         },
-    )
-
-
-def _ceiling(runs: Sequence[Run], pooled: Iterable[Run]) -> dict[int, float]:
-    """Test (else validation) score of pooled full fine-tuning on the same data, by seed."""
-    has_test = any(final_scores(run, "test") for run in runs)
-    return scores_of(ceiling_runs(runs, pooled), "test" if has_test else "validation")
-
-
-def ceiling_runs(runs: Sequence[Run], pooled: Iterable[Run]) -> list[Run]:
-    """Of finished pooled runs on the data of a setting: the one of each seed that was made for it,
-    else the only one that no comparison made for others."""
-    setting, found = runs[0].setting, []
-    by_seed: dict[int, list[Run]] = {}
-    for run in pooled:
-        if run.summary is not None and _is_ceiling(run, runs[0]):
-            by_seed.setdefault(run.seed, []).append(run)
-    for candidates in by_seed.values():
-        own = [run for run in candidates if setting in (*run.ceiling_of, run.setting)]
-        others = [run for run in candidates if not run.ceiling_of]
-        for fitting in (own, others):
-            if fitting:
-                found += fitting if len(fitting) == 1 else []
-                break
-    return found
-
-
-def _is_ceiling(pooled: Run, run: Run) -> bool:
-    """Whether a run on all data at one place is full fine-tuning on the data of another run."""
-    one, other = pooled.config, run.config
-    return one.method.name == FULL and (one.model, one.task, one.data) == (
-        other.model,
-        other.task,
-        other.data,
     )
