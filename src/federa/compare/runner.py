@@ -75,9 +75,9 @@ def compare(comparison: Comparison, folder: Path, overview: Overview) -> Outcome
         overview.begun(cells, done)
         known = {key: why for key, why in _failures(folder).items() if key not in done}
         failures: dict[str, str] = {}
+        _save_failures(folder, known)
         with Worker() as worker:
             for cell in cells:
-                _save_failures(folder, known)
                 if cell.key in done:
                     continue
                 reason = _run(worker, cell, folder, overview)
@@ -90,7 +90,7 @@ def compare(comparison: Comparison, folder: Path, overview: Overview) -> Outcome
                     failures[cell.key] = reason or f"{RUNS}/{cell.folder}: holds no result"
                     known[cell.key] = failures[cell.key]
                     overview.failed(cell, failures[cell.key])
-        _save_failures(folder, known)
+                _save_failures(folder, known)
         return Outcome(list(done), failures)
 
 
