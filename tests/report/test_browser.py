@@ -136,19 +136,24 @@ def test_every_chart_has_words_for_those_who_cannot_see_it(open_page):
     assert "Full: 9.3 GB, does not fit." in " ".join(words)
 
 
+def choose_axis(page, name):
+    """Not forced: the page scrolls smoothly, and a click before it rests would go elsewhere."""
+    page.locator("#s1").get_by_role("radio", name=name).check()
+
+
 def test_the_axis_is_switched(open_page):
     page = open_page()
     figure = page.locator(".setting").first.locator("[data-chart*=score-by]")
     section = page.locator("#s1")
     assert section.get_by_role("checkbox").is_disabled()
-    section.get_by_role("radio", name="bytes").check(force=True)
+    choose_axis(page, "bytes")
     figure.locator("text=sent and received by all clients, GB").wait_for()
     section.get_by_role("checkbox").check()
     page.wait_for_selector('[data-chart="s1-score-by-bytes-log"] [aria-label*="log scale"]')
-    section.get_by_role("radio", name="modelled time").check(force=True)
+    choose_axis(page, "modelled time")
     figure.locator("text=modelled time, min").wait_for()
     assert "log scale" in figure.locator(".canvas").inner_html()
-    section.get_by_role("radio", name="rounds").check(force=True)
+    choose_axis(page, "rounds")
     figure.locator("svg >> text=rounds").wait_for()
     assert section.get_by_role("checkbox").is_disabled()
     # other settings stay as they were
@@ -165,7 +170,7 @@ def test_a_method_is_left_out_by_its_button(open_page):
     page.wait_for_function(f"() => document.querySelectorAll('{FEDERA_LINE}').length == 4")
     assert button.get_attribute("aria-pressed") == "false"
     # what is drawn later leaves it out too
-    page.locator("#s1").get_by_role("radio", name="bytes").check(force=True)
+    choose_axis(page, "bytes")
     page.wait_for_selector('[data-chart="s1-score-by-bytes"] svg')
     page.wait_for_function(
         """() => document.querySelectorAll(
