@@ -2,8 +2,8 @@
 
 python benchmarks/comparisons/keep.py COMPARISONS benchmarks/results/comparisons
 
-A comparison whose kept records are copied back goes on: finished runs are not repeated. The place
-of the model on the machine is left out.
+A comparison whose kept records are copied back goes on: finished runs are not repeated. Places on
+the machine are left out: paths are below the present folder or that of COMPARISONS.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ def keep(comparison: Path, out: Path) -> int:
         kept = out / "runs" / run.name
         kept.mkdir(parents=True, exist_ok=True)
         copy(run, kept, OF_RUN)
+        environment = (kept / "environment.json").read_text(encoding="utf-8")
+        for place in (Path.cwd(), comparison.resolve().parents[1]):
+            environment = environment.replace(f"{place}/", "")
+        (kept / "environment.json").write_text(environment, encoding="utf-8")
         facts = json.loads((kept / "facts.json").read_text(encoding="utf-8"))
         facts["source"] = Path(facts["source"]).name
         (kept / "facts.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
