@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Were the learning rates too low? Whole runs at fixed rates: those below and above what run.sh's short searches took.
 #     bash benchmarks/comparisons/rates.sh [FOLDER]
-# Goes on where it was stopped. Needs FEDERA_DATA (see README); about an hour and a half on two cores.
+# Goes on where it was stopped. Needs FEDERA_DATA (see README); about two hours on two cores.
 set -uo pipefail
 status=0
 here=$(dirname "$0")
